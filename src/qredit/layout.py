@@ -1,0 +1,134 @@
+"""The layout of a task's global state: which numbers stand where, and what they mean.
+
+The layout comes from the environment adapter's code (or from a user's task file); the prompt, the jail and the trainer
+all read it, so that no prompt text ever holds an offset written by hand.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from qredit.errors import TaskFileError
+
+FIELD_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+ArrayT = TypeVar("ArrayT")
+
+
+@dataclass(frozen=True)
+class StateField:
+    """One named block of the global state."""
+
+    name: str
+    """Identifier in lower case, as the credit function reads it: `state["agent_position"]`."""
+    shape: tuple[int, ...]
+    """Shape without the batch dimension; `(N, 2)` for one position per agent, `()` for one number."""
+    unit: str
+    """Unit of the values: `cells`, `level`, `index`, `m/s`."""
+    low: float
+    """Smallest value that occurs."""
+    high: float
+    """Largest value that occurs."""
+    meaning: str
+    """One sentence for the prompt: what it is and what special values mean."""
+    entities: tuple[str, ...] = ()
+    """The simulator's entities that this field depends on, such as `agents` or `foods`; a test perturbs each."""
+
+    def __post_init__(self) -> None:
+        if not FIELD_NAME.fullmatch(self.name):
+            raise TaskFileError(
+                f"state field `{self.name}`",
+                cause="the name is not a lower-case identifier of at most 40 characters",
+                remedy="Use letters a-z, digits and underscores, such as `agent_position`.",
+            )
+        if any(d < 1 for d in self.shape) or self.size > 100_000:
+            raise TaskFileError(
+                f"state field `{self.name}` of shape {self.shape}",
+                cause="each dimension must be at least 1 and the field at most 100000 numbers",
+                remedy="Correct the shape; use `[]` for a single number.",
+            )
+
+    @property
+    def size(self) -> int:
+        """How many numbers the field holds."""
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True)
+class StateLayout:
+    """The named fields of a global state, in the order in which they stand in the flat vector `[S]`."""
+
+    fields: tuple[StateField, ...]
+
+    def __post_init__(self) -> None:
+        names = [f.name for f in self.fields]
+        twice = sorted({n for n in names if names.count(n) > 1})
+        if twice or not names:
+            raise TaskFileError(
+                "state layout",
+                cause=f"field `{twice[0]}` stands there twice" if twice else "it has no fields",
+                remedy="Give each field of the state one name.",
+            )
+
+    @property
+    def size(self) -> int:
+        """`S`, the length of the flat state."""
+        return sum(f.size for f in self.fields)
+
+    def slices(self) -> Iterator[tuple[StateField, slice]]:
+        """Each field with the slice of the flat state that it occupies."""
+        start = 0
+        for field in self.fields:
+            yield field, slice(start, start + field.size)
+            start += field.size
+
+    def named(self, state: ArrayT) -> dict[str, ArrayT]:
+        """Split a flat state `[..., S]` (numpy or torch) into views by name, each `[..., *field.shape]`."""
+        array: Any = state
+        lead = tuple(array.shape[:-1])
+        return {f.name: array[..., part].reshape(lead + f.shape) for f, part in self.slices()}
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """The layout as JSON data; `from_json` reads it back."""
+        return [
+            {
+                "name": f.name,
+                "shape": list(f.shape),
+                "unit": f.unit,
+                "low": f.low,
+                "high": f.high,
+                "meaning": f.meaning,
+                "entities": list(f.entities),
+            }
+            for f in self.fields
+        ]
+
+    @staticmethod
+    def from_json(data: list[Mapping[str, Any]]) -> StateLayout:
+        """Read what `to_json` wrote.
+
+        Raises:
+            TaskFileError: a field is malformed.
+        """
+        try:
+            return StateLayout(
+                tuple(
+                    StateField(
+                        name=str(item["name"]),
+                        shape=tuple(int(d) for d in item["shape"]),
+                        unit=str(item["unit"]),
+                        low=float(item["low"]),
+                        high=float(item["high"]),
+                        meaning=str(item["meaning"]),
+                        entities=tuple(str(e) for e in item.get("entities", ())),
+                    )
+                    for item in data
+                )
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise TaskFileError(
+                "state layout", cause=f"malformed field ({error!r})", remedy="Write it with `StateLayout.to_json`."
+            ) from error

@@ -1,0 +1,209 @@
+"""Run folders: what a command did, kept so that it can be inspected and resumed.
+
+runs/<kind>-<name>-<number>/
+    run.json      settings, status, spend
+    trace.jsonl   append-only story of a generation
+    lock          exists while a process writes here: host, pid, start time
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import qredit
+from qredit.errors import ArtifactError, RunFolderError, UnknownNameError
+from qredit.files import read_json_untrusted, storage_errors, write_json
+
+SCHEMA = 1
+Status = Literal["running", "finished", "failed", "interrupted"]
+_PLAIN = re.compile(r"[^a-z0-9]+")
+
+
+def runs_root() -> Path:
+    """Where runs live: `$QREDIT_RUNS`, or `./runs`."""
+    return Path(os.environ.get("QREDIT_RUNS") or "runs")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder."""
+
+    path: Path
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The content of `run.json`."""
+        return read_json_untrusted(self.path / "run.json")
+
+    @property
+    def trace_path(self) -> Path:
+        """The append-only story of the run."""
+        return self.path / "trace.jsonl"
+
+    def update(self, **changes: Any) -> None:
+        """Change entries of `run.json` atomically."""
+        write_json(self.path / "run.json", {**self.record, **changes})
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the lock while writing; sets the status when the block ends.
+
+        Raises:
+            RunFolderError: another live process writes here.
+        """
+        lock = self.path / "lock"
+        _take_lock(lock)
+        try:
+            self.update(status="running")
+            yield
+        except (KeyboardInterrupt, GeneratorExit):
+            self.update(status="interrupted")
+            raise
+        except BaseException as error:
+            self._note_failure(error)
+            raise
+        else:
+            self.update(status="finished")
+        finally:
+            lock.unlink(missing_ok=True)
+
+    def _note_failure(self, error: BaseException) -> None:
+        try:
+            self.update(status="failed", error=str(error)[:2000])
+        except (OSError, qredit.QreditError):  # a full disk must not hide the first error
+            return
+
+
+def create_run(kind: str, name: str, settings: Mapping[str, Any], *, root: Path | None = None) -> Run:
+    """Make a new run folder `<kind>-<name>-<number>`.
+
+    Raises:
+        StorageError: the folder cannot be made.
+    """
+    folder = root if root is not None else runs_root()
+    stem = f"{kind}-{_PLAIN.sub('-', name.lower()).strip('-')}"
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        number = 1
+        while True:
+            path = folder / f"{stem}-{number:03d}"
+            try:
+                path.mkdir()
+                break
+            except FileExistsError:
+                number += 1
+    run = Run(path)
+    write_json(
+        path / "run.json",
+        {
+            "schema": SCHEMA,
+            "qredit": qredit.__version__,
+            "kind": kind,
+            "name": name,
+            "status": "running",
+            "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "settings": dict(settings),
+        },
+    )
+    return run
+
+
+def open_run(name_or_path: str | Path, *, kind: str | None = None) -> Run:
+    """Open an existing run by its path or its name in the runs folder.
+
+    Raises:
+        UnknownNameError: no such run.
+        RunFolderError: a run of another kind, or of another version.
+    """
+    path = Path(name_or_path)
+    if not (path / "run.json").exists():
+        path = runs_root() / str(name_or_path)
+    if not (path / "run.json").exists():
+        raise UnknownNameError("run", str(name_or_path), (r.path.name for r in list_runs()))
+    record = Run(path).record
+    if record.get("schema") != SCHEMA:
+        raise RunFolderError(
+            f"run `{path}`",
+            cause=f"it has schema version {record.get('schema')!r}, this qredit reads {SCHEMA}",
+            remedy=f"Use qredit {record.get('qredit', 'of that time')}, or start a new run.",
+        )
+    if kind is not None and record.get("kind") != kind:
+        raise RunFolderError(
+            f"run `{path}`",
+            cause=f"it is a `{record.get('kind')}` run",
+            remedy=f"Give a `{kind}` run; `qredit runs` lists them.",
+        )
+    return Run(path)
+
+
+def list_runs(root: Path | None = None) -> list[Run]:
+    """All readable run folders, oldest first."""
+    folder = root if root is not None else runs_root()
+    runs = [Run(p.parent) for p in folder.glob("*/run.json")]
+    return sorted(runs, key=_created)
+
+
+def _created(run: Run) -> tuple[str, str]:
+    try:
+        return str(run.record.get("created", "")), run.path.name
+    except ArtifactError:
+        return "", run.path.name
+
+
+def _take_lock(lock: Path) -> None:
+    mine = {"host": socket.gethostname(), "pid": os.getpid(), "started": _start_time(os.getpid())}
+    for _ in range(2):
+        try:
+            with storage_errors(lock):
+                try:
+                    handle = os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+                except FileExistsError:
+                    handle = -1
+                if handle >= 0:
+                    with os.fdopen(handle, "w") as file:
+                        json.dump(mine, file)
+                    return
+            holder = read_json_untrusted(lock)
+        except ArtifactError:
+            holder = {}
+        if holder and not _is_dead(holder):
+            raise RunFolderError(
+                f"run `{lock.parent}`",
+                cause=f"process {holder.get('pid')} on {holder.get('host')} is writing to it",
+                remedy=f"Wait for it or stop it; if that process is gone, delete `{lock}`.",
+            )
+        lock.unlink(missing_ok=True)
+    raise RunFolderError(f"run `{lock.parent}`", cause="its lock is contended", remedy="Try again.")
+
+
+def _is_dead(holder: Mapping[str, Any]) -> bool:
+    """Whether the lock's process is known to be gone; a process on another host is taken to be alive."""
+    if holder.get("host") != socket.gethostname():
+        return False
+    pid = holder.get("pid")
+    return not isinstance(pid, int) or _start_time(pid) != holder.get("started")
+
+
+def _start_time(pid: int) -> str | None:
+    """When a process started, so that a recycled pid is not taken for the old one; `None` if there is none."""
+    stat = Path(f"/proc/{pid}/stat")
+    try:
+        return stat.read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        pass
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        return "alive"
+    return "alive"
