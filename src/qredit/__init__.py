@@ -11,6 +11,7 @@ from qredit._lazy import lazy_exports
 
 if TYPE_CHECKING:
     from qredit.artifact import Artifact as Artifact
+    from qredit.artifact import bundled_artifact as bundled_artifact
     from qredit.artifact import load_artifact as load_artifact
     from qredit.errors import QreditError as QreditError
     from qredit.layout import StateField as StateField
@@ -28,6 +29,7 @@ __getattr__, __dir__ = lazy_exports(
         "StateField": ".layout",
         "StateLayout": ".layout",
         "Task": ".task",
+        "bundled_artifact": ".artifact",
         "load_artifact": ".artifact",
         "load_mixer": ".marl.mixers",
     },

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qredit.errors import ArtifactError
+from qredit.errors import ArtifactError, UnknownNameError
 from qredit.files import read_json_untrusted, read_untrusted, sha256, write_atomic, write_json
 
 SCHEMA = 1
@@ -20,6 +20,7 @@ MANIFEST = "artifact.json"
 CREDIT_GRAPH = "credit.graph.json"
 FILE_NAMES = frozenset({CREDIT_GRAPH, "credit.py", "CARD.md", "layout.json"})
 SIZE_LIMIT = 1_000_000
+RECORDINGS = Path(__file__).parent / "prompts" / "recordings"
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 
@@ -61,6 +62,18 @@ def save_artifact(folder: Path, *, manifest: Mapping[str, Any], files: Mapping[s
     complete = {"schema": SCHEMA, **manifest, "files": {name: sha256(files[name]) for name in sorted(files)}}
     write_json(folder / MANIFEST, complete)
     return load_artifact(folder)
+
+
+def bundled_artifact(task: str) -> Path:
+    """The artifact that ships with qredit for a task; it came from the recorded run of the same name.
+
+    Raises:
+        UnknownNameError: none ships for this task.
+    """
+    known = [manifest.parents[1].name for manifest in RECORDINGS.glob(f"*/artifact/{MANIFEST}")]
+    if task not in known:
+        raise UnknownNameError("bundled artifact", task, known)
+    return RECORDINGS / task / "artifact"
 
 
 def load_artifact(path: Path | str) -> Artifact:

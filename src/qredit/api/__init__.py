@@ -1,0 +1,31 @@
+"""The functions behind the command line; the only place where `graphs`, `sandbox` and `marl` meet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qredit._lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from qredit.api.checking import check as check
+    from qredit.api.diagnosis import doctor as doctor
+    from qredit.api.generation import generate as generate
+    from qredit.api.inspection import inspect_run as inspect_run
+    from qredit.api.quickstart import quickstart as quickstart
+    from qredit.api.subjects import load_subject as load_subject
+    from qredit.api.training import compare as compare
+    from qredit.api.training import train as train
+
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "check": ".checking",
+        "compare": ".training",
+        "doctor": ".diagnosis",
+        "generate": ".generation",
+        "inspect_run": ".inspection",
+        "load_subject": ".subjects",
+        "quickstart": ".quickstart",
+        "train": ".training",
+    },
+)

@@ -1,0 +1,83 @@
+"""`qredit doctor`: what works on this machine, and what to do about what does not."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from qredit.runs import runs_root
+
+PACKAGES = ("torch", "langgraph", "langchain-openai", "lbforaging", "gymnasium")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    topic: str
+    state: Literal["ok", "missing", "note"]
+    detail: str
+    remedy: str = ""
+
+
+def doctor() -> Iterator[Finding]:
+    """Look at the interpreter, packages, jails, devices, the model settings and the runs folder."""
+    detail = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}, {platform.release()}"
+    yield Finding("python", "ok", detail)
+    yield from _packages()
+    yield from _jails()
+    yield _device()
+    yield _model()
+    yield _runs_folder()
+
+
+def _packages() -> Iterator[Finding]:
+    for name in PACKAGES:
+        try:
+            yield Finding(name, "ok", importlib.metadata.version(name))
+        except importlib.metadata.PackageNotFoundError:
+            yield Finding(name, "missing", "not installed", "Install qredit again: `make install`.")
+
+
+def _jails() -> Iterator[Finding]:
+    from qredit.sandbox import probe_jails
+
+    for status in probe_jails():
+        state: Literal["ok", "missing"] = "ok" if status.available else "missing"
+        yield Finding(f"jail {status.name}", state, status.detail, status.remedy)
+
+
+def _device() -> Finding:
+    import torch
+
+    if torch.cuda.is_available():
+        return Finding("device", "ok", f"CUDA: {torch.cuda.get_device_name(0)}")
+    return Finding("device", "note", "CPU only; the bundled tasks do not need a GPU")
+
+
+def _model() -> Finding:
+    url = os.environ.get("OPENAI_BASE_URL")
+    key = "set" if os.environ.get("OPENAI_API_KEY") else "not set"
+    if url or key == "set":
+        return Finding("model", "ok", f"OPENAI_BASE_URL {url or 'not set'}, OPENAI_API_KEY {key}")
+    return Finding(
+        "model",
+        "note",
+        "no endpoint configured; recordings work without one",
+        "Set OPENAI_API_KEY, or pass --base-url of a local server, to generate for your own tasks.",
+    )
+
+
+def _runs_folder() -> Finding:
+    folder = runs_root().absolute()
+    existing = next(p for p in (folder, *folder.parents) if p.is_dir())
+    free = shutil.disk_usage(existing).free / 1e9
+    if not os.access(existing, os.W_OK):
+        return Finding("runs", "missing", f"`{existing}` is not writable", "Set QREDIT_RUNS to a folder of yours.")
+    state: Literal["ok", "note"] = "ok" if free > 1 else "note"
+    return Finding("runs", state, f"`{folder}`, {free:.1f} GB free", "" if free > 1 else "Free some disk space.")

@@ -1,0 +1,102 @@
+"""What a credit function is generated or checked for: a task with its state layout and its probe states."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qredit.errors import ConfigurationError, TaskFileError
+from qredit.layout import StateField, StateLayout
+from qredit.states import load_states
+from qredit.task import Task, builtin_task_names, parse_task, task_path
+
+if TYPE_CHECKING:
+    from qredit.contracts import States
+
+PROBE_STATES = Path(__file__).parents[1] / "prompts" / "probe_states"
+PROBE_VERSION = "v1"
+N_PROBE_STATES = 256
+PROBE_SEED = 0
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A task, the layout of its state, and real states of it."""
+
+    name: str
+    """Name of the task, or what stands in its place."""
+    n_agents: int
+    """`N`."""
+    layout: StateLayout
+    """The named fields of the state `[S]`."""
+    states: States
+    """Probe states `[M, S]`."""
+    task: Task | None = None
+    """The task, unless only sizes were given."""
+
+
+def load_subject(name_or_path: str) -> Subject:
+    """Load a task with its layout and probe states.
+
+    Built-in tasks use the states that ship with qredit, so that prompts are the same on every machine; other tasks
+    with an environment sample theirs from a random policy, and tasks without one bring a file.
+
+    Raises:
+        UnknownNameError: no such task, adapter or environment.
+        TaskFileError: the task file or its states cannot be used.
+    """
+    path = task_path(name_or_path)
+    task = parse_task(path)
+    layout = task.own_layout()
+    if layout is not None and task.states is not None:
+        states = load_states(_beside(path, task.states), size=layout.size)
+        return Subject(task.name, task.n_agents, layout, states, task)
+    from qredit.marl import layout_of, state_source
+
+    layout = layout_of(task)
+    if name_or_path in builtin_task_names():
+        states = load_states(probe_states_path(task.name), size=layout.size)
+    else:
+        states = state_source(task).sample(N_PROBE_STATES, PROBE_SEED)
+    return Subject(task.name, task.n_agents, layout, states, task)
+
+
+def flat_subject(*, n_agents: int, state_dim: int, states_path: Path | None = None) -> Subject:
+    """A subject known by its sizes only: one field `state [S]`, probed with the given states or standard normal ones.
+
+    Raises:
+        ConfigurationError: a size is out of range.
+        TaskFileError: the states cannot be used.
+    """
+    import numpy as np
+
+    if not 1 <= n_agents <= 256 or not 1 <= state_dim <= 100_000:
+        raise ConfigurationError(
+            f"{n_agents} agents and a state of {state_dim} numbers",
+            cause="agents must be 1 to 256 and the state 1 to 100000 numbers",
+            remedy="Correct --agents or --state-dim.",
+        )
+    field = StateField("state", (state_dim,), "unknown", -1.0, 1.0, "The flat global state.")
+    layout = StateLayout((field,))
+    if states_path is not None:
+        states = load_states(states_path, size=state_dim)
+    else:
+        normal = np.random.default_rng(PROBE_SEED).standard_normal((N_PROBE_STATES, state_dim))
+        states = normal.astype(np.float32)
+    return Subject(f"{n_agents} agents, state of {state_dim}", n_agents, layout, states)
+
+
+def probe_states_path(task_name: str) -> Path:
+    """Where the versioned probe states of a built-in task lie."""
+    return PROBE_STATES / f"{task_name}.{PROBE_VERSION}.npz"
+
+
+def _beside(task_file: Path, name: str) -> Path:
+    if Path(name).name != name:
+        raise TaskFileError(
+            f"task file `{task_file}`",
+            cause=f"`states: {name}` is not a plain file name",
+            remedy="Put the file of sample states beside the task file and give its name only.",
+        )
+    return task_file.parent / name

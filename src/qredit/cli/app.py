@@ -1,0 +1,38 @@
+"""The application: one module per group of commands."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+import qredit
+from qredit.cli import checking, doctor, generation, inspection, listing, quickstart, training
+
+app = typer.Typer(
+    name="qredit",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"qredit {qredit.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Language models write the credit assignment of a cooperative multi-agent team; PyTorch trains against it."""
+
+
+for module in (quickstart, listing, generation, checking, training, inspection, doctor):
+    module.register(app)

@@ -1,0 +1,80 @@
+"""`qredit check`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from qredit.cli.console import JsonOption, command, out, plain, print_json
+from qredit.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from qredit.api.checking import CheckResult
+    from qredit.api.subjects import Subject
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    command(app, "check")(check)
+
+
+def check(
+    files: Annotated[list[Path], typer.Argument(help="Python files, each with `credit(state)` or `tfcaf(q, state)`.")],
+    task: Annotated[str | None, typer.Option(help="Task (name or YAML file) that the functions are for.")] = None,
+    agents: Annotated[int | None, typer.Option(help="Without a task: number of agents N.")] = None,
+    state_dim: Annotated[int | None, typer.Option(help="Without a task: length S of the flat state.")] = None,
+    states: Annotated[Path | None, typer.Option(help="Without a task: `.npz` with real states [M, S].")] = None,
+    gate: Annotated[bool, typer.Option(help="Run the syntax gate before the jail.")] = True,
+    jail: Annotated[str, typer.Option(help="Jail to run in: auto or lockdown.")] = "auto",
+    igm: Annotated[
+        Literal["enforce", "relax"], typer.Option(help="Whether negative weights are clamped at 0 or kept.")
+    ] = "enforce",
+    scale: Annotated[
+        Literal["sum_to_n", "raw"], typer.Option(help="Whether weights are normalised to sum to N.")
+    ] = "sum_to_n",
+    json_output: JsonOption = False,
+) -> None:
+    """Check credit functions: gate, jail, tracing, contract. Exit 0: all accepted; 1: some rejected; 2: an error."""
+    from qredit import api
+
+    subject = _subject(task, agents, state_dim, states)
+    verdicts = set()
+    for result in api.check(files, subject, jail=jail, igm=igm, scale=scale, gate=gate):
+        verdicts.add(result.verdict)
+        if json_output:
+            print_json(result)
+        else:
+            _show(result)
+    raise typer.Exit(2 if "error" in verdicts else 1 if "rejected" in verdicts else 0)
+
+
+def _subject(task: str | None, agents: int | None, state_dim: int | None, states: Path | None) -> Subject:
+    from qredit.api.subjects import flat_subject, load_subject
+
+    sizes = (agents, state_dim, states)
+    if task is not None and sizes == (None, None, None):
+        return load_subject(task)
+    if task is None and agents is not None and state_dim is not None:
+        return flat_subject(n_agents=agents, state_dim=state_dim, states_path=states)
+    raise ConfigurationError(
+        "what are the functions for",
+        cause="give either --task, or --agents and --state-dim",
+        remedy="For example `--task lbf-5x5-2p-1f`, or `--agents 3 --state-dim 24 --states my_states.npz`.",
+    )
+
+
+def _show(result: CheckResult) -> None:
+    console = out()
+    style = {"accepted": "bold green", "rejected": "bold yellow", "error": "bold red"}[result.verdict]
+    where = f", line {result.line}" if result.line is not None else ""
+    stage = f" ({result.stage}, {result.kind}{where})" if result.stage else ""
+    head = plain(result.file) + plain(": ") + plain(result.verdict, style) + plain(f"{stage} {result.seconds:.2f} s")
+    console.print(head, soft_wrap=True)
+    if result.message:
+        console.print(plain(f"  {result.message}"), soft_wrap=True)
+    for warning in result.warnings:
+        console.print(plain(f"  warning: {warning}"), soft_wrap=True)
+    if result.graph_sha256:
+        console.print(plain(f"  credit graph {result.graph_sha256}"), soft_wrap=True)

@@ -1,0 +1,69 @@
+"""`qredit tasks` and `qredit runs`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from qredit.cli.console import JsonOption, command, err, out, plain, print_json, program
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    command(app, "tasks")(tasks)
+    command(app, "runs")(runs)
+
+
+def tasks(json_output: JsonOption = False) -> None:
+    """List the built-in tasks."""
+    from qredit.agents import recorded_tasks
+    from qredit.task import builtin_task_names, load_task
+
+    recorded = set(recorded_tasks())
+    found = [load_task(name) for name in builtin_task_names()]
+    if json_output:
+        for task in found:
+            print_json({**task.model_dump(mode="json"), "recorded": task.name in recorded})
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("task", "agents", "recording", "what it is"):
+        table.add_column(column)
+    for task in found:
+        has = "yes" if task.name in recorded else "no"
+        table.add_row(plain(task.name), str(task.n_agents), has, plain(task.title))
+    out().print(table)
+    err().print("Your own: a YAML file in the same form; `generate`, `train` and `compare` take its path.", style="dim")
+
+
+def runs(
+    root: Annotated[Path | None, typer.Option(help="Folder of runs; default $QREDIT_RUNS or ./runs.")] = None,
+    json_output: JsonOption = False,
+) -> None:
+    """List the runs on this machine, oldest first."""
+    from qredit.errors import ArtifactError
+    from qredit.runs import list_runs, runs_root
+
+    rows: list[dict[str, Any]] = []
+    for run in list_runs(root):
+        try:
+            record = run.record
+        except ArtifactError as error:
+            record = {"status": f"unreadable: {error.cause}"}
+        rows.append({"path": str(run.path), **{k: record.get(k) for k in ("kind", "name", "status", "created")}})
+    if json_output:
+        for row in rows:
+            print_json(row)
+        return
+    if not rows:
+        folder = root or runs_root()
+        out().print(plain(f"No runs in `{folder}` yet. Make one with `{program()} quickstart`."), soft_wrap=True)
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("run", "kind", "task", "status", "created (UTC)"):
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(plain(row[k] or "") for k in ("path", "kind", "name", "status", "created")))
+    out().print(table)

@@ -1,0 +1,65 @@
+"""Command-line options made from a settings dataclass: the default and the help text stand in one place."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import functools
+import inspect
+import textwrap
+import typing
+from collections.abc import Callable, Collection
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+R = TypeVar("R")
+
+
+def field_help(settings: type) -> dict[str, str]:
+    """The docstring under each field of a dataclass, by field name."""
+    body = ast.parse(textwrap.dedent(inspect.getsource(settings))).body[0]
+    assert isinstance(body, ast.ClassDef)
+    found = {}
+    for field, after in zip(body.body, body.body[1:], strict=False):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(after, ast.Expr):
+            found[field.target.id] = " ".join(str(ast.literal_eval(after.value)).split())
+    return found
+
+
+def with_settings(settings: type, *, leave_out: Collection[str] = ()) -> Callable[[Callable[..., R]], Callable[..., R]]:
+    """Give a command one option per field of `settings`, and call it with the filled `settings=`.
+
+    Args:
+        settings: a dataclass whose fields have defaults and a docstring each.
+        leave_out: fields that the command sets itself.
+    """
+    hints = typing.get_type_hints(settings)
+    texts = field_help(settings)
+    fields = [f for f in dataclasses.fields(settings) if f.name not in leave_out]
+
+    def wrap(function: Callable[..., R]) -> Callable[..., R]:
+        own = inspect.signature(function, eval_str=True)
+        kept = [p for p in own.parameters.values() if p.name != "settings"]
+        options = [_option(field, hints[field.name], texts.get(field.name, "")) for field in fields]
+
+        @functools.wraps(function)
+        def command(**arguments: Any) -> R:
+            values = {f.name: arguments.pop(f.name) for f in fields}
+            return function(**arguments, settings=settings(**values))
+
+        parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in kept] + options
+        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        command.__annotations__ = {p.name: p.annotation for p in parameters}
+        return command
+
+    return wrap
+
+
+def _option(field: dataclasses.Field[Any], kind: Any, text: str) -> inspect.Parameter:
+    return inspect.Parameter(
+        field.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=field.default,
+        annotation=Annotated[kind, typer.Option(help=text)],
+    )
