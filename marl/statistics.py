@@ -156,7 +156,8 @@ def common_grid(axes: Sequence[ArrayLike], *, points: int | None = None) -> Floa
     if points is not None:
         return np.linspace(start, end, points)
     merged: Floats = np.unique(np.concatenate(arrays))
-    return merged[(merged >= start) & (merged <= end)]
+    covered: Floats = merged[(merged >= start) & (merged <= end)]
+    return covered
 
 
 def on_grid(grid: Floats, axis: ArrayLike, values: ArrayLike) -> Floats:

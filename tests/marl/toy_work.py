@@ -1,0 +1,72 @@
+"""Jobs for the tests of `qredit.marl.jobs`: they run in a process of their own, found by their address."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from qredit.errors import ArtifactError, NothingAcceptedError, UnknownNameError
+
+Arguments = Mapping[str, Any]
+Report = Callable[[int, int], None]
+
+
+class ForeignArtifactError(ArtifactError):
+    """A subclass that `qredit.errors` does not know."""
+
+
+def succeed(arguments: Arguments, report: Report) -> None:
+    """Count to 3 and leave a file."""
+    sys.stdout.write("a library prints something\n")
+    for step in range(4):
+        report(step, 3)
+    Path(arguments["file"]).write_text(os.environ["OMP_NUM_THREADS"] + " " + str("torch" in sys.modules))
+
+
+def refuse(arguments: Arguments, report: Report) -> None:
+    """Raise one of our errors."""
+    raise {
+        "known": NothingAcceptedError("nothing", cause="all failed", remedy="Try `x`."),
+        "composed": UnknownNameError("task", "lfb", ["lbf"]),
+        "foreign": ForeignArtifactError("artifact", cause="bad", remedy="Make it again."),
+    }[arguments["error"]]
+
+
+def crash(arguments: Arguments, report: Report) -> None:
+    """Raise what is no error of ours."""
+    raise ZeroDivisionError("a bug in the job")
+
+
+def die(arguments: Arguments, report: Report) -> None:
+    """End as if the machine ran out of memory."""
+    report(1, 3)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def linger(arguments: Arguments, report: Report) -> None:
+    """Write down the pid, then work on until interrupted, and leave a note that says so."""
+    folder = Path(arguments["folder"])
+    try:
+        (folder / "started").write_text(str(os.getpid()))
+        report(0, 1)
+        while True:
+            time.sleep(600)
+    except KeyboardInterrupt:
+        (folder / "interrupted").touch()
+        raise
+
+
+def disobey(arguments: Arguments, report: Report) -> None:
+    """Ignore every request to stop."""
+    (Path(arguments["folder"]) / "started").write_text(str(os.getpid()))
+    report(0, 1)
+    while True:
+        try:
+            time.sleep(600)
+        except KeyboardInterrupt:
+            continue
