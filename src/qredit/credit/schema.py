@@ -2,7 +2,8 @@
 
     {"constants": [{"dtype": "float32", "shape": [3], "values": [1.0, 2.0, 3.0]}],
      "format": 1,
-     "header": {"form": "weights", "has_bias": false, "igm": "enforce", "n_agents": 3, "scale": "sum_to_n", "state_size": 18},
+     "header": {"form": "weights", "has_bias": false, "igm": "enforce", "n_agents": 3, "scale": "sum_to_n",
+                "state_size": 18},
      "nodes": [{"args": ["state", 1, 0, 9], "op": "aten.slice.Tensor"},
                {"args": ["n0", "c0"], "op": "aten.mul.Tensor"}],
      "outputs": ["n1"]}
@@ -104,7 +105,7 @@ class Ref:
         return Ref("node", int(match[3]), None if match[4] is None else int(match[4]))
 
 
-Argument: TypeAlias = "None | bool | int | float | str | Ref | tuple[Argument, ...]"
+Argument: TypeAlias = "bool | int | float | str | Ref | tuple[Argument, ...] | None"
 """An argument of a node; dtypes and other named values are strings."""
 
 
