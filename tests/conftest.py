@@ -1,0 +1,127 @@
+"""What all tests share: a tripwire on the network, a clean environment, and skips that CI can forbid."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+CAPABILITIES = frozenset({"lockdown", "make", "proc", "shellcheck", "uv", "virtualenv"})
+"""What a machine may lack; `QREDIT_REQUIRE=lockdown,make` turns the skips of these into failures."""
+
+# Before any test module imports torch or matplotlib, which read these once.
+os.environ |= {"OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg", "CUDA_VISIBLE_DEVICES": ""}
+for _name in [n for n in os.environ if n.startswith(("OPENAI_", "LANGSMITH_", "LANGCHAIN_", "QREDIT_", "TYPER_"))]:
+    if _name != "QREDIT_REQUIRE":
+        del os.environ[_name]
+for _name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES"):
+    os.environ.pop(_name, None)
+
+# The machines that run this are shared and slow at times: a deadline per example would be a timed test.
+hypothesis.settings.register_profile("qredit", deadline=None, derandomize="CI" in os.environ)
+hypothesis.settings.load_profile("qredit")
+
+Require = Callable[[str, str | None], None]
+
+
+class NetworkAttemptError(RuntimeError):
+    """A test tried to reach something beyond loopback."""
+
+
+class Tripwire:
+    """Stops every connection and name look-up beyond loopback that Python's `socket` makes, and remembers it.
+
+    Not covered: child processes, and sockets that C libraries open by themselves.
+    """
+
+    def __init__(self) -> None:
+        self.attempts: list[str] = []
+
+    def audit(self, event: str, arguments: tuple[object, ...]) -> None:
+        """The audit hook; it cannot be removed again."""
+        if event in {"socket.connect", "socket.sendto", "socket.sendmsg"}:
+            address = arguments[1]
+            # A path (Unix socket), a netlink pair or, for a connected socket, `None` leads nowhere outside.
+            host = address[0] if isinstance(address, tuple) and address else None
+        elif event in {"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr", "socket.getnameinfo"}:
+            host = arguments[0][0] if isinstance(arguments[0], tuple) else arguments[0]
+        else:
+            return
+        if not is_loopback(host):
+            self.attempts.append(f"{event} {host!r}")
+            raise NetworkAttemptError(f"a test tried to reach {host!r} ({event}); tests stay on this machine")
+
+
+def is_loopback(host: object) -> bool:
+    """Whether a host, as given to `socket`, is this machine."""
+    if host is None or isinstance(host, int):
+        return True
+    name = host.decode() if isinstance(host, bytes) else str(host)
+    if name in {"", "localhost", "localhost.localdomain"}:
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+TRIPWIRE = Tripwire()
+sys.addaudithook(TRIPWIRE.audit)
+
+
+@pytest.fixture(autouse=True)
+def network_attempts() -> Iterator[list[str]]:
+    """Attempts of this test to reach a network; any that is left at its end fails it, even if code swallowed it."""
+    TRIPWIRE.attempts.clear()
+    yield TRIPWIRE.attempts
+    if TRIPWIRE.attempts:
+        pytest.fail("network attempts: " + ", ".join(TRIPWIRE.attempts))
+
+
+@pytest.fixture(autouse=True)
+def own_runs_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A runs folder of the test's own; it is made when the first run is."""
+    folder = tmp_path / "runs"
+    monkeypatch.setenv("QREDIT_RUNS", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def require() -> Require:
+    """`require("lockdown", reason)`: skip with the reason, or fail where `QREDIT_REQUIRE` names the capability.
+
+    A reason of `None` says that the machine has it.
+    """
+    return _require
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """Root of the checkout."""
+    return Path(__file__).parents[1]
+
+
+def _require(capability: str, reason: str | None) -> None:
+    if capability not in CAPABILITIES:
+        raise ValueError(f"unknown capability {capability!r}; CAPABILITIES has {sorted(CAPABILITIES)}")
+    if reason is None:
+        return
+    if capability in _required():
+        pytest.fail(f"QREDIT_REQUIRE names `{capability}`, but: {reason}", pytrace=False)
+    pytest.skip(f"{capability}: {reason}")
+
+
+def _required() -> set[str]:
+    return {name.strip() for name in os.environ.get("QREDIT_REQUIRE", "").split(",") if name.strip()}
+
+
+def pytest_configure() -> None:
+    """Refuse a misspelt capability: it would forbid nothing."""
+    unknown = _required() - CAPABILITIES
+    if unknown:
+        raise pytest.UsageError(f"QREDIT_REQUIRE names unknown {sorted(unknown)}; known: {sorted(CAPABILITIES)}")
