@@ -1,1 +1,27 @@
-"""Room."""
+"""Who speaks when: the LangGraph state machine that generates credit functions (QLLM, algorithm 1, part 1)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qredit._lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from qredit.graphs.describe import describe_credit as describe_credit
+    from qredit.graphs.events import Event as Event
+    from qredit.graphs.generate import generate as generate
+    from qredit.graphs.results import GenerationResult as GenerationResult
+    from qredit.graphs.settings import GenerationSettings as GenerationSettings
+    from qredit.graphs.trace import read_trace as read_trace
+
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "Event": ".events",
+        "GenerationResult": ".results",
+        "GenerationSettings": ".settings",
+        "describe_credit": ".describe",
+        "generate": ".generate",
+        "read_trace": ".trace",
+    },
+)

@@ -1,0 +1,158 @@
+"""The client for any OpenAI-compatible endpoint, over `langchain_openai.ChatOpenAI`.
+
+Transport retries live here and nowhere else: 408, 409, 429 (with its Retry-After), 5xx, broken connections and garbled
+bodies are tried again a bounded number of times; what cannot succeed (401, 404, ...) and a timeout, whose answer may
+already be paid for, end at once. Each ends in ONE `EndpointError`. A reply that arrived but is useless (no text, no
+code) is no fault of the transport and is returned as it is.
+
+Not covered: streaming, proxies beyond what the HTTP library reads from the environment, several keys.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from qredit.agents.messages import Identity, Message, Position, Reply, Usage, messages_json
+from qredit.agents.settings import ModelSettings
+from qredit.agents.transport import Fault, GarbledBodyError, endpoint_error, fault_of, reject_garbled
+
+if TYPE_CHECKING:
+    from langchain_core.messages import AIMessage
+    from langchain_openai import ChatOpenAI
+
+DUMMY_KEY = "unused"  # the library wants one; servers without keys ignore it
+FIRST_BACKOFF_SECONDS = 0.5
+LONGEST_BACKOFF_SECONDS = 20.0
+
+
+class EndpointModel:
+    """A chat model at an OpenAI-compatible endpoint.
+
+    Every call opens and closes a connection of its own: calls take seconds to minutes, and a pooled connection that
+    has been idle that long is often dead.
+    """
+
+    def __init__(
+        self,
+        settings: ModelSettings,
+        *,
+        api_key: str | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._settings = settings
+        self._api_key = api_key
+        self._sleep = sleep
+        # Nothing leaves the machine for a tracing service unless this variable itself asks for it.
+        os.environ.setdefault("LANGSMITH_TRACING", "false")
+
+    @property
+    def identity(self) -> Identity:
+        """What answers."""
+        return Identity(self._settings.base_url, self._settings.model, self._settings.parameters)
+
+    async def complete(self, messages: Sequence[Message], position: Position) -> Reply:
+        """Ask the endpoint.
+
+        Raises:
+            EndpointError: it refuses, or still fails after the retries.
+        """
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                return await self._ask_once(messages)
+            except _faults() as error:
+                fault = fault_of(error)
+                wait = self._wait_before_retry(fault, tries)
+                if wait is None:
+                    raise endpoint_error(fault, self._settings, tries=tries, secrets=(self._api_key,)) from None
+            await self._sleep(wait)
+
+    def _wait_before_retry(self, fault: Fault, tries: int) -> float | None:
+        """Seconds to wait before the next try, or `None` when there is none."""
+        settings = self._settings
+        if not fault.retryable or tries > settings.max_retries:
+            return None
+        if fault.retry_after_seconds is not None:
+            asked = fault.retry_after_seconds
+            return asked if asked <= settings.max_wait_seconds else None
+        backoff: float = min(FIRST_BACKOFF_SECONDS * 2 ** (tries - 1), LONGEST_BACKOFF_SECONDS)
+        jittered: float = backoff * random.uniform(0.75, 1.25)
+        return min(jittered, settings.max_wait_seconds)
+
+    async def _ask_once(self, messages: Sequence[Message]) -> Reply:
+        import openai
+
+        started = time.monotonic()
+        async with (
+            asyncio.timeout(self._settings.timeout_seconds),  # the whole answer: a slow drip ends too
+            openai.DefaultAsyncHttpxClient(
+                follow_redirects=False,  # a redirect would carry the key to another place
+                timeout=self._settings.timeout_seconds,
+                event_hooks={"response": [reject_garbled]},
+            ) as http,
+        ):
+            answer = await self._chat(http).ainvoke(messages_json(messages))
+        return _to_reply(answer, messages, seconds=time.monotonic() - started)
+
+    def _chat(self, http: Any) -> ChatOpenAI:
+        from pydantic import SecretStr
+
+        from qredit.agents.chat_openai import ReasoningChatOpenAI
+
+        settings = self._settings
+        given: dict[str, Any] = {
+            "temperature": settings.temperature,
+            "top_p": settings.top_p,
+            "max_tokens": settings.max_tokens,
+        }
+        optional = {name: value for name, value in given.items() if value is not None}
+        if settings.legacy_max_tokens and settings.max_tokens is not None:
+            optional["extra_body"] = {"max_tokens": settings.max_tokens}
+        return ReasoningChatOpenAI(
+            model=settings.model,
+            base_url=settings.base_url,
+            api_key=SecretStr(self._api_key or DUMMY_KEY),
+            use_responses_api=False,  # the names of some models would switch it on
+            max_retries=0,
+            timeout=settings.timeout_seconds,
+            http_async_client=http,
+            cache=False,
+            **optional,
+        )
+
+
+def _faults() -> tuple[type[BaseException], ...]:
+    """What a call can end with; the list is closed, so that a bug of ours is not taken for a fault of theirs."""
+    import openai
+
+    return (openai.OpenAIError, GarbledBodyError, TimeoutError)
+
+
+def _to_reply(answer: AIMessage, messages: Sequence[Message], *, seconds: float) -> Reply:
+    content = answer.content if isinstance(answer.content, str) else answer.text
+    metadata: Mapping[str, Any] = answer.response_metadata
+    reasoning = answer.additional_kwargs.get("reasoning_content")
+    return Reply(
+        text=str(content),
+        reasoning=reasoning if isinstance(reasoning, str) else "",
+        usage=_usage(answer, messages, str(content)),
+        model=str(metadata.get("model_name") or ""),
+        seconds=seconds,
+        finish_reason=str(metadata.get("finish_reason") or ""),
+    )
+
+
+def _usage(answer: AIMessage, messages: Sequence[Message], text: str) -> Usage:
+    told = answer.usage_metadata
+    if not told or not (told["input_tokens"] or told["output_tokens"]):
+        read = sum(len(message.text) for message in messages)
+        return Usage(read // 4, len(text) // 4, estimated=True)  # never tiktoken, which downloads
+    raw = answer.response_metadata.get("token_usage")
+    estimated = isinstance(raw, dict) and raw.get("estimated") is True
+    return Usage(int(told["input_tokens"]), int(told["output_tokens"]), estimated)

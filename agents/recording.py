@@ -1,0 +1,161 @@
+"""Recordings: the replies of a live run, addressed by position, so that a run can be shown without a model.
+
+A recording is `recording.jsonl`: first a header, then one record per reply, in the order of the positions.
+
+    {"schema": 1, "kind": "recording", "task", "model", "parameters", "settings": {...}}
+    {"position": {"role", "round", "candidate", "attempt"}, "prompt_sha256", "reply": {...}}
+
+A reply is served by its position also when the prompt has changed since; the reply then says `prompt_differs`, and
+the run reports `k of n prompts differ from the recording`. A recording may come from a stranger: it is data with a
+size cap, and what it says is treated like the words of any model.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from qredit.agents.messages import Identity, Message, Position, Reply, canonical, prompt_sha256
+from qredit.agents.store import FILE_NAME as REPLIES
+from qredit.agents.store import read_replies
+from qredit.errors import ArtifactError, RecordingError
+from qredit.files import read_json_lines, write_atomic
+from qredit.runs import Run
+
+SCHEMA = 1
+FILE_NAME = "recording.jsonl"
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How far a replayed run is from its recording."""
+
+    differing: int
+    """Prompts that differ from the recorded ones."""
+    total: int
+    """Prompts in all."""
+
+    def __str__(self) -> str:
+        return f"{self.differing} of {self.total} prompts differ from the recording"
+
+
+@dataclass(frozen=True)
+class Recording:
+    """The recorded replies of one run."""
+
+    task: str
+    """Name of the task."""
+    model: str
+    """Name of the model that answered."""
+    parameters: Mapping[str, float | int | str | bool]
+    """Its sampling parameters."""
+    settings: Mapping[str, Any]
+    """Settings of the recorded run: use the same number of candidates and rounds to replay it."""
+    replies: Mapping[Position, tuple[str, Reply]]
+    """By position: the SHA-256 of the prompt, and the reply."""
+
+
+class ReplayModel:
+    """A chat model that serves a recording."""
+
+    def __init__(self, recording: Recording) -> None:
+        self.recording = recording
+
+    @property
+    def identity(self) -> Identity:
+        """The recorded model; the endpoint is `recording:<task>`."""
+        recording = self.recording
+        return Identity(f"recording:{recording.task}", recording.model, dict(recording.parameters))
+
+    async def complete(self, messages: Sequence[Message], position: Position) -> Reply:
+        """The recorded reply for this position.
+
+        Raises:
+            RecordingError: nothing was recorded for it.
+        """
+        await asyncio.sleep(0)
+        if position not in self.recording.replies:
+            settings = ", ".join(f"{k} = {v}" for k, v in self.recording.settings.items()) or "unknown settings"
+            raise RecordingError(
+                f"call `{position}`",
+                cause=f"the recording of task `{self.recording.task}` has no reply for it: the run left the recorded "
+                "path, because settings, prompts or checks differ",
+                remedy=f"Replay with the recorded settings ({settings}), or generate with a live model.",
+            )
+        recorded_prompt, reply = self.recording.replies[position]
+        return replace(reply, prompt_differs=recorded_prompt != prompt_sha256(messages))
+
+
+def load_recording(path: Path) -> Recording:
+    """Read a recording.
+
+    Raises:
+        RecordingError: missing, damaged, or of another version.
+    """
+    try:
+        header, *records = read_json_lines(path) or [{}]
+        if header.get("schema") != SCHEMA or header.get("kind") != "recording":
+            raise ValueError(f"no recording of schema {SCHEMA}")
+        return Recording(
+            task=str(header["task"]),
+            model=str(header["model"]),
+            parameters=dict(header["parameters"]),
+            settings=dict(header["settings"]),
+            replies={
+                Position(**record["position"]): (str(record["prompt_sha256"]), Reply.from_json(record["reply"]))
+                for record in records
+            },
+        )
+    except ArtifactError as error:
+        raise RecordingError(error.what, cause=error.cause, remedy="Get the recording again.") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise RecordingError(
+            f"recording `{path}`",
+            cause=f"it cannot be read ({type(error).__name__}: {error})",
+            remedy="Get the recording again.",
+        ) from error
+
+
+def export_recording(run: Run, folder: Path, *, settings: Mapping[str, Any] | None = None) -> Path:
+    """Write the answered calls of a run as `<folder>/recording.jsonl` and return its path.
+
+    Args:
+        run: a generation run, usually a finished one.
+        folder: where to, such as `prompts/recordings/<task>`; made if missing.
+        settings: settings to note in the header; by default those that the generation noted in `run.json`.
+
+    Raises:
+        RecordingError: the run has no answered call, or its calls came from more than one model.
+    """
+    records = read_replies(run.path / REPLIES) if (run.path / REPLIES).exists() else []
+    identities = {canonical({k: r["identity"][k] for k in ("model", "parameters")}) for r in records}
+    if len(identities) != 1:
+        cause = "it has no answered call" if not records else "its replies come from several models"
+        raise RecordingError(f"run `{run.path}`", cause=cause, remedy="Record a run that one model answered.")
+    run_record = run.record
+    noted = run_record.get("generation", {})
+    header = {
+        "schema": SCHEMA,
+        "kind": "recording",
+        "task": noted.get("task", run_record.get("name", "")),
+        "model": records[0]["identity"]["model"],
+        "parameters": records[0]["identity"]["parameters"],
+        "settings": dict(settings if settings is not None else noted.get("settings", {})),
+    }
+    by_position = {Position(**record["position"]): record for record in records}  # the last one of a position counts
+    lines = [header]
+    for position in sorted(by_position, key=lambda p: (p.round, p.role, p.candidate, p.attempt)):
+        record = by_position[position]
+        lines.append({name: record[name] for name in ("position", "prompt_sha256", "reply")})
+    path = folder / FILE_NAME
+    write_atomic(path, b"".join(canonical(line) + b"\n" for line in lines))
+    return path
+
+
+def drift_of(replies: Sequence[Reply]) -> Drift | None:
+    """The drift over the replies that a run used; `None` when none of them was recorded."""
+    recorded = [reply.prompt_differs for reply in replies if reply.prompt_differs is not None]
+    return Drift(sum(recorded), len(recorded)) if recorded else None

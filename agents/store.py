@@ -1,0 +1,192 @@
+"""The reply store: what was answered is on the disk before anything uses it, and is never asked again.
+
+`replies.jsonl` in the run folder, one record per answered call:
+
+    {"schema": 1, "key", "position": {"role", "round", "candidate", "attempt"}, "identity": {"endpoint", "model",
+     "parameters"}, "prompt_sha256", "messages", "reply": {...}}
+
+`key` is the SHA-256 over (endpoint, model, parameters, messages, sample). The store is the authority on what was
+answered; the trace tells the story and checkpoints save time. After kill -9 no answered call is repeated; a call in
+flight at that moment may be paid twice, since nobody can know whether it was answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from qredit.agents.messages import (
+    ChatModel,
+    Identity,
+    Message,
+    Position,
+    Reply,
+    Usage,
+    canonical,
+    messages_json,
+    prompt_sha256,
+)
+from qredit.errors import ArtifactError, InfrastructureError, QreditError
+from qredit.files import AppendOnlyLines, read_json_lines, sha256
+
+SCHEMA = 1
+FILE_NAME = "replies.jsonl"
+
+
+def reply_key(identity: Identity, messages: Sequence[Message], position: Position) -> str:
+    """The key of one call in the store."""
+    return sha256(
+        canonical(
+            {
+                "endpoint": identity.endpoint,
+                "model": identity.model,
+                "parameters": dict(identity.parameters),
+                "messages": messages_json(messages),
+                "role": position.role,
+                "sample": position.sample,
+            }
+        )
+    )
+
+
+def read_replies(path: Path) -> list[dict[str, Any]]:
+    """The records of a reply store, checked.
+
+    Raises:
+        ArtifactError: damaged, or of another version.
+    """
+    records = read_json_lines(path)
+    for number, record in enumerate(records, 1):
+        problem = None
+        if record.get("schema") != SCHEMA:
+            problem = f"schema version {record.get('schema')!r}, this qredit reads {SCHEMA}"
+        else:
+            try:
+                Reply.from_json(record["reply"])
+                Position(**record["position"])
+                str(record["key"])
+            except (KeyError, TypeError, ValueError) as error:
+                problem = f"malformed record ({type(error).__name__}: {error})"
+        if problem:
+            raise ArtifactError(
+                f"`{path}`, record {number}", cause=problem, remedy="Start a new run; this one cannot be resumed."
+            )
+    return records
+
+
+class StoredModel:
+    """A chat model behind a reply store.
+
+    The call itself runs in a task of its own: when the caller is cancelled because a sibling failed, the call in
+    flight still ends and its answer is still stored. `drain` waits for such calls.
+    """
+
+    def __init__(self, model: ChatModel, path: Path) -> None:
+        self._model = model
+        self._lines = AppendOnlyLines(path)
+        self._replies = {str(r["key"]): Reply.from_json(r["reply"]) for r in read_replies(path)}
+        self._flying: set[asyncio.Task[Reply]] = set()
+        self._used: dict[str, Reply] = {}
+        self.answered_live = 0
+        """Calls of this session that went to the model and came back."""
+        self.failure: QreditError | None = None
+        """The first fault of the model or the disk; after it no new call is made."""
+
+    @property
+    def identity(self) -> Identity:
+        """What answers."""
+        return self._model.identity
+
+    @property
+    def in_flight(self) -> int:
+        """Calls that are under way."""
+        return len(self._flying)
+
+    async def complete(self, messages: Sequence[Message], position: Position) -> Reply:
+        """Answer from the store, or ask the model and store what it answers.
+
+        Raises:
+            QreditError: the model's or the disk's; also at once when an earlier call failed.
+        """
+        key = reply_key(self.identity, messages, position)
+        stored = self._replies.get(key)
+        if stored is not None:
+            self._used[key] = stored
+            return stored
+        if self.failure is not None:
+            raise self.failure
+        task = asyncio.create_task(self._ask(key, tuple(messages), position))
+        self._flying.add(task)
+        task.add_done_callback(self._landed)
+        return await asyncio.shield(task)
+
+    def get(self, key: str) -> Reply | None:
+        """The stored reply of this key."""
+        return self._replies.get(key)
+
+    async def drain(self) -> None:
+        """Wait until the calls in flight have ended and their answers are stored; faults stay in `failure`."""
+        while self._flying:
+            await asyncio.wait(self._flying)
+
+    def abandon(self) -> None:
+        """Cancel the calls in flight: the user wants to stop now."""
+        for task in self._flying:
+            task.cancel()
+
+    def spend(self) -> Usage:
+        """Tokens of all answered calls in the store, of earlier sessions too."""
+        return sum((reply.usage for reply in self._replies.values()), Usage())
+
+    @property
+    def calls(self) -> int:
+        """Answered calls in the store."""
+        return len(self._replies)
+
+    def used(self) -> list[Reply]:
+        """The replies that this session used."""
+        return list(self._used.values())
+
+    def close(self) -> None:
+        """Close the file."""
+        self._lines.close()
+
+    async def _ask(self, key: str, messages: tuple[Message, ...], position: Position) -> Reply:
+        try:
+            reply = await self._model.complete(messages, position)
+            self._lines.append(
+                {
+                    "schema": SCHEMA,
+                    "key": key,
+                    "position": {
+                        "role": position.role,
+                        "round": position.round,
+                        "candidate": position.candidate,
+                        "attempt": position.attempt,
+                    },
+                    "identity": {
+                        "endpoint": self.identity.endpoint,
+                        "model": self.identity.model,
+                        "parameters": dict(self.identity.parameters),
+                    },
+                    "prompt_sha256": prompt_sha256(messages),
+                    "messages": messages_json(messages),
+                    "reply": reply.to_json(),
+                }
+            )
+        except QreditError as error:
+            if self.failure is None or (
+                isinstance(error, InfrastructureError) and not isinstance(self.failure, InfrastructureError)
+            ):
+                self.failure = error
+            raise
+        self._replies[key] = self._used[key] = reply
+        self.answered_live += 1
+        return reply
+
+    def _landed(self, task: asyncio.Task[Reply]) -> None:
+        self._flying.discard(task)
+        if not task.cancelled():
+            task.exception()  # marks it as seen: `failure` keeps it when nobody awaits the task any more
