@@ -37,12 +37,14 @@ def test_reaching_out_is_stopped_and_remembered(
 
 
 def test_loopback_is_allowed(network_attempts: list[str]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        with socket.create_connection(("localhost", server.getsockname()[1]), timeout=5) as client:
-            accepted, _ = server.accept()
-            with accepted:
-                client.sendall(b"x")
-                assert accepted.recv(1) == b"x"
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(("localhost", server.getsockname()[1]), timeout=5) as client,
+    ):
+        accepted, _ = server.accept()
+        with accepted:
+            client.sendall(b"x")
+            assert accepted.recv(1) == b"x"
     assert network_attempts == []
 
 
