@@ -1,0 +1,102 @@
+"""The states on which a credit function is probed: those of rollouts, and edge states that rollouts rarely reach."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from qredit.layout import StateField, StateLayout
+
+MAX_FIELDS = 16
+"""How many fields are driven to their bounds one by one."""
+PER_EDGE = 3
+"""From how many rollout states each such edge state is made."""
+UNBOUNDED = 1e6
+"""A field whose declared bound is larger takes the largest value seen instead."""
+SHOWN = 240
+"""How many characters of a state stand in a message."""
+
+
+@dataclass(frozen=True)
+class ProbeStates:
+    """Rollout states first, edge states after them."""
+
+    layout: StateLayout
+    """What the numbers mean."""
+    states: Tensor
+    """`[K, S]`, float32."""
+    n_rollout: int
+    """How many of the first states come from rollouts."""
+    edges: tuple[str, ...]
+    """Name of each edge state."""
+
+    def describe(self, index: int) -> str:
+        """Which state it is, with its values by field, for a message."""
+        name = f"rollout state {index}" if index < self.n_rollout else self.edges[index - self.n_rollout]
+        parts = [f"{key}={_short(value)}" for key, value in self.layout.named(self.states[index]).items()]
+        values = ", ".join(parts)
+        return f"{name} ({values if len(values) <= SHOWN else values[: SHOWN - 3] + '...'})"
+
+
+def probe_states(layout: StateLayout, rollout: Tensor) -> ProbeStates:
+    """Add edge states to rollout states `[M, S]`.
+
+    The edge states: all zeros (a padded step of an episode), all values at their low and at their high bound, and
+    parts of rollout states at a bound: each field alone, and all fields of one entity, which is how an entity that is
+    gone is written. Values outside the declared bounds are not tried, since they cannot occur.
+    """
+    low, high = _bounds(layout, rollout)
+    rows = [torch.zeros(layout.size), low, high]
+    names = [
+        "the all-zero state",
+        "the state with every value at its low bound",
+        "the state with every value at its high bound",
+    ]
+    step = max(1, rollout.shape[0] // PER_EDGE)
+    for label, mask in _parts(layout):
+        for base in rollout[::step][:PER_EDGE]:
+            for bound, word in ((low, "low"), (high, "high")):
+                rows.append(torch.where(mask, bound, base))
+                names.append(f"a rollout state with {label} at the {word} bound")
+    states = torch.cat([rollout, torch.stack(rows)])
+    return ProbeStates(layout=layout, states=states, n_rollout=rollout.shape[0], edges=tuple(names))
+
+
+def _bounds(layout: StateLayout, rollout: Tensor) -> tuple[Tensor, Tensor]:
+    """Lowest and highest value of each number of the state, each `[S]`."""
+    low, high = rollout.amin(dim=0), rollout.amax(dim=0)
+    for field, part in layout.slices():
+        low[part] = field.low if _bounded(field.low) else low[part]
+        high[part] = field.high if _bounded(field.high) else high[part]
+    return low, high
+
+
+def _bounded(value: float) -> bool:
+    return math.isfinite(value) and abs(value) <= UNBOUNDED
+
+
+def _parts(layout: StateLayout) -> Iterator[tuple[str, Tensor]]:
+    """Each field alone, then all fields of each entity, as masks `[S]`."""
+    fields = list(layout.slices())
+    for field, _ in fields[:MAX_FIELDS]:
+        yield f"`{field.name}`", _mask(layout, {field})
+    for entity in sorted({e for field, _ in fields for e in field.entities})[:MAX_FIELDS]:
+        yield f"all fields of `{entity}`", _mask(layout, {f for f, _ in fields if entity in f.entities})
+
+
+def _mask(layout: StateLayout, chosen: set[StateField]) -> Tensor:
+    mask = torch.zeros(layout.size, dtype=torch.bool)
+    for field, part in layout.slices():
+        mask[part] = field in chosen
+    return mask
+
+
+def _short(value: Tensor) -> str:
+    """A tensor's numbers with three significant digits."""
+    if value.ndim == 0:
+        return f"{value.item():.3g}"
+    return "[" + ", ".join(_short(part) for part in value) + "]"
