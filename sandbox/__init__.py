@@ -1,1 +1,37 @@
-"""Room."""
+"""Where generated code runs: the gate, the jails, tracing to a credit graph, the contract checks.
+
+`verify` is the door: it takes the Python that a language model wrote and gives back `Accepted` with a credit graph,
+or `Rejected` with a message for the model. It needs a jail from `open_jail`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qredit._lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from qredit.sandbox.jail import Jail as Jail
+    from qredit.sandbox.jail import JailStatus as JailStatus
+    from qredit.sandbox.jail import JobResult as JobResult
+    from qredit.sandbox.jail import open_jail as open_jail
+    from qredit.sandbox.jail import probe_jails as probe_jails
+    from qredit.sandbox.verdict import Accepted as Accepted
+    from qredit.sandbox.verdict import Rejected as Rejected
+    from qredit.sandbox.verdict import Verdict as Verdict
+    from qredit.sandbox.verify import verify as verify
+
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "Accepted": ".verdict",
+        "Jail": ".jail",
+        "JailStatus": ".jail",
+        "JobResult": ".jail",
+        "Rejected": ".verdict",
+        "Verdict": ".verdict",
+        "open_jail": ".jail",
+        "probe_jails": ".jail",
+        "verify": ".verify",
+    },
+)
