@@ -21,7 +21,7 @@ ALLOWED: dict[str, set[str]] = {
     "sandbox": {"root", "credit"},
     "marl": {"root", "credit"},
     "api": {"root", "credit", "prompts", "agents", "graphs", "sandbox", "marl"},
-    "cli": {"root", "credit", "api"},
+    "cli": {"root", "credit", "prompts", "agents", "sandbox", "api"},
 }
 """Room -> the rooms it may import, itself apart. `graphs` and `marl` meet in `api` only."""
 
