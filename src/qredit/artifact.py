@@ -80,7 +80,7 @@ def load_artifact(path: Path | str) -> Artifact:
     """Load an artifact folder, or the artifact of a finished run folder, and compare every hash.
 
     Raises:
-        ArtifactError: missing, damaged, of another version, or with files that its manifest does not name.
+        ArtifactError: missing, damaged, of another version, or with a payload file that its manifest does not name.
     """
     folder = Path(path)
     if (folder / "artifact" / MANIFEST).is_file():
@@ -114,6 +114,10 @@ def _check_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
         problem = "`kind` or `task` is missing"
     elif not isinstance(files, dict) or not set(files) <= FILE_NAMES:
         problem = "`files` names a file that no artifact has"
+    elif manifest["kind"] == "credit" and CREDIT_GRAPH not in files:
+        problem = f"`files` lacks `{CREDIT_GRAPH}`"
+    elif unlisted := sorted(name for name in FILE_NAMES - set(files) if (folder / name).exists()):
+        problem = f"`{unlisted[0]}` lies there, but `files` does not name it"
     elif not all(isinstance(h, str) and _HASH.fullmatch(h) for h in files.values()):
         problem = "`files` holds something that is no SHA-256"
     if problem:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import json
 import os
 import stat
@@ -11,7 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from qredit.errors import ArtifactError, StorageError
 
@@ -59,7 +60,7 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 def write_json(path: Path, data: Any) -> None:
     """Write JSON atomically, indented, keys in the given order."""
-    write_atomic(path, (json.dumps(data, indent=2, ensure_ascii=False) + "\n").encode())
+    write_atomic(path, _utf8(json.dumps(data, indent=2, ensure_ascii=False)) + b"\n")
 
 
 class AppendOnlyLines:
@@ -69,18 +70,23 @@ class AppendOnlyLines:
     """
 
     def __init__(self, path: Path) -> None:
+        """Open or make the file.
+
+        Raises:
+            StorageError: no permission, or a symbolic link: a stranger's folder must not make us write elsewhere.
+        """
         self.path = path
         with storage_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: IO[bytes] = path.open("ab+")
+            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            # Without a buffer: after a full disk no remainder of the failed record may reach the file later.
+            self._file = io.FileIO(os.open(path, flags, 0o644), "rb+")
             self._drop_torn_tail()
 
     def _drop_torn_tail(self) -> None:
-        self._file.seek(0)
-        content = self._file.read()
+        content = self._file.readall()
         if content and not content.endswith(b"\n"):
             self._file.truncate(content.rfind(b"\n") + 1)
-        self._file.seek(0, os.SEEK_END)
 
     def records(self) -> list[dict[str, Any]]:
         """All records so far, oldest first."""
@@ -92,15 +98,15 @@ class AppendOnlyLines:
         Raises:
             StorageError: disk full; what was there stays readable.
         """
-        line = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+        rest = memoryview(_utf8(json.dumps(record, ensure_ascii=False, separators=(",", ":"))) + b"\n")
         with storage_errors(self.path):
             size = self._file.seek(0, os.SEEK_END)
             try:
-                self._file.write(line + b"\n")
-                self._file.flush()
+                while rest:
+                    rest = rest[self._file.write(rest) :]
                 os.fsync(self._file.fileno())
             except OSError:
-                os.ftruncate(self._file.fileno(), size)
+                self._file.truncate(size)
                 raise
 
     def close(self) -> None:
@@ -118,12 +124,17 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
     for number, line in enumerate(read_untrusted(path, limit=200_000_000).split(b"\n")[:-1], 1):
         try:
             record = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ArtifactError(
                 f"`{path}`, line {number}", cause="it is not JSON", remedy="Delete this line or the whole folder."
             ) from error
-        if isinstance(record, dict):
-            records.append(record)
+        if not isinstance(record, dict):
+            raise ArtifactError(
+                f"`{path}`, line {number}",
+                cause="it is not a JSON object",
+                remedy="Delete this line or the whole folder.",
+            )
+        records.append(record)
     return records
 
 
@@ -140,13 +151,18 @@ def read_untrusted(path: Path, *, limit: int) -> bytes:
         raise ArtifactError(
             f"cannot read `{path}`", cause=cause, remedy="Copy or generate the folder again."
         ) from error
+    # A descriptor of a folder cannot become a file object, so look before wrapping it.
+    info = os.fstat(handle)
+    problem = None
+    if not stat.S_ISREG(info.st_mode):
+        problem = "it is no regular file"
+    elif info.st_size > limit:
+        problem = f"it has {info.st_size} bytes, more than {limit}"
+    if problem:
+        os.close(handle)
+        raise ArtifactError(f"cannot read `{path}`", cause=problem, remedy="Copy or generate the folder again.")
     with os.fdopen(handle, "rb") as file:
-        info = os.fstat(file.fileno())
-        if not stat.S_ISREG(info.st_mode) or info.st_size > limit:
-            large = f"it has {info.st_size} bytes, more than {limit}"
-            cause = large if stat.S_ISREG(info.st_mode) else "no regular file"
-            raise ArtifactError(f"cannot read `{path}`", cause=cause, remedy="Copy or generate the folder again.")
-        return file.read(limit + 1)
+        return file.read(limit)
 
 
 def read_json_untrusted(path: Path, *, limit: int = 4_000_000) -> dict[str, Any]:
@@ -163,6 +179,11 @@ def read_json_untrusted(path: Path, *, limit: int = 4_000_000) -> dict[str, Any]
     if not isinstance(data, dict):
         raise ArtifactError(f"cannot read `{path}`", cause="it is not a JSON object", remedy=remedy)
     return data
+
+
+def _utf8(text: str) -> bytes:
+    """JSON text as UTF-8: a lone surrogate, which a model's reply can hold, is written as its JSON escape."""
+    return text.encode("utf-8", "backslashreplace")
 
 
 def sha256(data: bytes) -> str:

@@ -51,6 +51,13 @@ class StateField:
                 remedy="Correct the shape; use `[]` for a single number.",
             )
 
+        if not self.low <= self.high:
+            raise TaskFileError(
+                f"state field `{self.name}` with values from {self.low} to {self.high}",
+                cause="the smallest value must not be above the largest, and both must be numbers",
+                remedy="Correct `low` and `high`; `-.inf` and `.inf` stand for no bound.",
+            )
+
     @property
     def size(self) -> int:
         """How many numbers the field holds."""
@@ -86,8 +93,14 @@ class StateLayout:
             start += field.size
 
     def named(self, state: ArrayT) -> dict[str, ArrayT]:
-        """Split a flat state `[..., S]` (numpy or torch) into views by name, each `[..., *field.shape]`."""
+        """Split a flat state `[..., S]` (numpy or torch) into views by name, each `[..., *field.shape]`.
+
+        Raises:
+            ValueError: the last dimension is not `S`; slicing alone would leave numbers out without a word.
+        """
         array: Any = state
+        if array.shape[-1] != self.size:
+            raise ValueError(f"the state has {array.shape[-1]} numbers, the layout {self.size}")
         lead = tuple(array.shape[:-1])
         return {f.name: array[..., part].reshape(lead + f.shape) for f, part in self.slices()}
 

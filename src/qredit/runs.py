@@ -63,23 +63,25 @@ class Run:
         lock = self.path / "lock"
         _take_lock(lock)
         try:
+            # An error of an earlier attempt would read as if this one had failed.
+            write_json(self.path / "run.json", {k: v for k, v in self.record.items() if k != "error"})
             self.update(status="running")
             yield
         except (KeyboardInterrupt, GeneratorExit):
-            self.update(status="interrupted")
+            self._note_end(status="interrupted")
             raise
         except BaseException as error:
-            self._note_failure(error)
+            self._note_end(status="failed", error=str(error)[:2000])
             raise
         else:
             self.update(status="finished")
         finally:
             lock.unlink(missing_ok=True)
 
-    def _note_failure(self, error: BaseException) -> None:
+    def _note_end(self, **changes: str) -> None:
         try:
-            self.update(status="failed", error=str(error)[:2000])
-        except (OSError, qredit.QreditError):  # a full disk must not hide the first error
+            self.update(**changes)
+        except (OSError, qredit.QreditError):  # a full disk must not hide why the run ended
             return
 
 
@@ -160,37 +162,68 @@ def _created(run: Run) -> tuple[str, str]:
 
 
 def _take_lock(lock: Path) -> None:
+    if _create_lock(lock):
+        return
+    # The holder may be gone. Only one process at a time may find that out and take over: with two, the slower one
+    # would delete the lock that the faster one has just made.
+    takeover = lock.with_name("lock.takeover")
+    if not _create_lock(takeover):
+        raise _in_use(lock, _holder(takeover), delete=f"`{lock}` and `{takeover}`")
+    try:
+        holder = _holder(lock)
+        if not _is_dead(holder):
+            raise _in_use(lock, holder, delete=f"`{lock}`")
+        with storage_errors(lock):
+            lock.unlink(missing_ok=True)
+        if not _create_lock(lock):
+            raise _in_use(lock, _holder(lock), delete=f"`{lock}`")
+    finally:
+        takeover.unlink(missing_ok=True)
+
+
+def _create_lock(lock: Path) -> bool:
+    """Make the lock unless there is one."""
     mine = {"host": socket.gethostname(), "pid": os.getpid(), "started": _start_time(os.getpid())}
-    for _ in range(2):
+    with storage_errors(lock):
         try:
-            with storage_errors(lock):
-                try:
-                    handle = os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
-                except FileExistsError:
-                    handle = -1
-                if handle >= 0:
-                    with os.fdopen(handle, "w") as file:
-                        json.dump(mine, file)
-                    return
-            holder = read_json_untrusted(lock)
-        except ArtifactError:
-            holder = {}
-        if holder and not _is_dead(holder):
-            raise RunFolderError(
-                f"run `{lock.parent}`",
-                cause=f"process {holder.get('pid')} on {holder.get('host')} is writing to it",
-                remedy=f"Wait for it or stop it; if that process is gone, delete `{lock}`.",
-            )
-        lock.unlink(missing_ok=True)
-    raise RunFolderError(f"run `{lock.parent}`", cause="its lock is contended", remedy="Try again.")
+            handle = os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644)
+        except FileExistsError:
+            return False
+        try:
+            with os.fdopen(handle, "w") as file:
+                json.dump(mine, file)
+        except OSError:
+            lock.unlink(missing_ok=True)
+            raise
+    return True
+
+
+def _holder(lock: Path) -> Mapping[str, Any]:
+    """Who holds a lock; empty when it cannot be told, as in the moment between making the file and filling it."""
+    try:
+        return read_json_untrusted(lock)
+    except ArtifactError:
+        return {}
+
+
+def _in_use(lock: Path, holder: Mapping[str, Any], *, delete: str) -> RunFolderError:
+    who = f"process {holder['pid']} on {holder.get('host')}" if "pid" in holder else "another process"
+    return RunFolderError(
+        f"run `{lock.parent}`",
+        cause=f"{who} is writing to it",
+        remedy=f"Wait for it or stop it; if that process is gone, delete {delete}.",
+    )
 
 
 def _is_dead(holder: Mapping[str, Any]) -> bool:
-    """Whether the lock's process is known to be gone; a process on another host is taken to be alive."""
-    if holder.get("host") != socket.gethostname():
-        return False
+    """Whether the lock's process is known to be gone.
+
+    A process on another host, and one that the lock does not name, is taken to be alive.
+    """
     pid = holder.get("pid")
-    return not isinstance(pid, int) or _start_time(pid) != holder.get("started")
+    if holder.get("host") != socket.gethostname() or not isinstance(pid, int) or not 0 < pid < 2**31:
+        return False
+    return _start_time(pid) != holder.get("started")
 
 
 def _start_time(pid: int) -> str | None:

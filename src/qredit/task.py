@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from qredit.errors import QreditError, TaskFileError, UnknownNameError
+from qredit.errors import ArtifactError, QreditError, TaskFileError, UnknownNameError
 from qredit.files import read_untrusted
 from qredit.layout import StateField, StateLayout
 
@@ -133,6 +133,12 @@ def parse_task(path: Path) -> Task:
         entries = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()[:5])
         raise TaskFileError(
             f"task file `{path}`", cause=entries, remedy="Correct these entries; built-in tasks show the form."
+        ) from error
+    except (ValueError, RecursionError) as error:  # an impossible date, a number of 5000 digits, 1000 brackets
+        raise TaskFileError(f"task file `{path}`", cause=f"no usable YAML: {error}", remedy="Correct it.") from error
+    except ArtifactError as error:
+        raise TaskFileError(
+            f"task file `{path}`", cause=error.cause, remedy="Give the path of a readable regular file."
         ) from error
     except QreditError as error:
         raise TaskFileError(f"task file `{path}`", cause=f"{error.what}: {error.cause}", remedy=error.remedy) from error
