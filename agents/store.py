@@ -88,7 +88,6 @@ class StoredModel:
         self._lines = AppendOnlyLines(path)
         self._replies = {str(r["key"]): Reply.from_json(r["reply"]) for r in read_replies(path)}
         self._flying: set[asyncio.Task[Reply]] = set()
-        self._used: dict[str, Reply] = {}
         self.answered_live = 0
         """Calls of this session that went to the model and came back."""
         self.failure: QreditError | None = None
@@ -113,7 +112,6 @@ class StoredModel:
         key = reply_key(self.identity, messages, position)
         stored = self._replies.get(key)
         if stored is not None:
-            self._used[key] = stored
             return stored
         if self.failure is not None:
             raise self.failure
@@ -131,23 +129,29 @@ class StoredModel:
         while self._flying:
             await asyncio.wait(self._flying)
 
-    def abandon(self) -> None:
-        """Cancel the calls in flight: the user wants to stop now."""
-        for task in self._flying:
+    async def abandon(self) -> None:
+        """Cancel the calls in flight and wait until their connections are closed: the user wants to stop now."""
+        flying = list(self._flying)
+        for task in flying:
             task.cancel()
+        await asyncio.gather(*flying, return_exceptions=True)
 
     def spend(self) -> Usage:
         """Tokens of all answered calls in the store, of earlier sessions too."""
         return sum((reply.usage for reply in self._replies.values()), Usage())
+
+    def model_seconds(self) -> float:
+        """Time of all answered calls in the store added up."""
+        return sum(reply.seconds for reply in self._replies.values())
 
     @property
     def calls(self) -> int:
         """Answered calls in the store."""
         return len(self._replies)
 
-    def used(self) -> list[Reply]:
-        """The replies that this session used."""
-        return list(self._used.values())
+    def replies(self) -> list[Reply]:
+        """All answered calls in the store."""
+        return list(self._replies.values())
 
     def close(self) -> None:
         """Close the file."""
@@ -182,7 +186,7 @@ class StoredModel:
             ):
                 self.failure = error
             raise
-        self._replies[key] = self._used[key] = reply
+        self._replies[key] = reply
         self.answered_live += 1
         return reply
 
