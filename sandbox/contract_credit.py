@@ -23,7 +23,7 @@ MAX_GRID_STATES = 256
 
 
 def q_grid(rows: int, n_agents: int) -> Iterator[tuple[str, Tensor]]:
-    """The stated grid of `Q [rows, N]` for the general form: zeros, N(0, 1), and +-10 and +-100 in equal and mixed signs."""
+    """The stated grid of `Q [rows, N]`: zeros, N(0, 1), and +-10 and +-100 in equal and in mixed signs."""
     generator = torch.Generator().manual_seed(SEED)
     shape = (rows, n_agents)
     yield "0", torch.zeros(shape)
@@ -50,8 +50,8 @@ def check_gradients(subject: Subject) -> None:
     if not moved.all():
         agent = int(torch.nonzero(~moved)[0])
         raise ContractError(
-            f"Agent {agent} gets no gradient: dQ_tot/dQ_{agent} is 0 in all {states.shape[0]} probe states, so it would "
-            "never learn. Give every agent a positive weight in some states, for example by adding 0.1 to all weights, "
+            f"Agent {agent} gets no gradient: dQ_tot/dQ_{agent} is 0 in all {states.shape[0]} probe states, so it "
+            "would never learn. Give every agent a positive weight in some states, for example by adding 0.1 to all weights, "
             "and use `agents_q` without `detach()`."
         )
 

@@ -22,7 +22,7 @@ _FAILURES = (RuntimeError, IndexError, TypeError, ValueError, ArithmeticError)
 
 
 class ContractError(Exception):
-    """The function breaks the contract; the text is for the coder. Never leaves the sandbox: it becomes a `Rejected`."""
+    """The function breaks the contract; the text is for the coder, and becomes a `Rejected`."""
 
 
 class ContractResourceError(ContractError):
