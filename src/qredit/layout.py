@@ -7,8 +7,9 @@ all read it, so that no prompt text ever holds an offset written by hand.
 from __future__ import annotations
 
 import math
+import operator
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -120,7 +121,7 @@ class StateLayout:
         ]
 
     @staticmethod
-    def from_json(data: list[Mapping[str, Any]]) -> StateLayout:
+    def from_json(data: Sequence[Mapping[str, Any]]) -> StateLayout:
         """Read what `to_json` wrote.
 
         Raises:
@@ -131,7 +132,7 @@ class StateLayout:
                 tuple(
                     StateField(
                         name=str(item["name"]),
-                        shape=tuple(int(d) for d in item["shape"]),
+                        shape=tuple(operator.index(d) for d in item["shape"]),
                         unit=str(item["unit"]),
                         low=float(item["low"]),
                         high=float(item["high"]),
@@ -141,7 +142,7 @@ class StateLayout:
                     for item in data
                 )
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise TaskFileError(
                 "state layout", cause=f"malformed field ({error!r})", remedy="Write it with `StateLayout.to_json`."
             ) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,13 @@ if TYPE_CHECKING:
 
 SIZE_LIMIT = 64_000_000
 """Bytes, compressed and decompressed: probe states are thousands of rows at the most."""
+
+_DAMAGED = (
+    *(KeyError, ValueError, TypeError, OverflowError, EOFError, zipfile.BadZipFile, zlib.error),
+    RuntimeError,  # an encrypted entry, an unknown compression
+    MemoryError,  # a header that claims more rows than any machine holds
+)
+"""What `zipfile` and `numpy` raise for files that are not what they claim to be."""
 
 
 def load_states(path: Path, *, size: int) -> States:
@@ -35,14 +43,15 @@ def load_states(path: Path, *, size: int) -> States:
             claimed = sum(entry.file_size for entry in archive.infolist())
             if claimed > SIZE_LIMIT:
                 raise ValueError(f"it unpacks to {claimed} bytes, more than {SIZE_LIMIT}")
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        # A number too large for float32 becomes infinite, which is refused below.
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays, np.errstate(over="ignore"):
             states = np.asarray(arrays["states"], dtype=np.float32)
         if states.ndim != 2 or states.shape[1] != size or not len(states):
             raise ValueError(f"`states` has shape {list(states.shape)}, the layout says [M, {size}] with M >= 1")
         if not np.isfinite(states).all():
             raise ValueError("`states` holds values that are not finite")
         return states
-    except (ArtifactError, KeyError, ValueError, zipfile.BadZipFile, EOFError) as error:
+    except (ArtifactError, *_DAMAGED) as error:
         cause = error.cause if isinstance(error, ArtifactError) else str(error)
         raise TaskFileError(
             f"sample states `{path}`",

@@ -1,0 +1,147 @@
+"""The layout of the state: offsets, names, JSON."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qredit.errors import TaskFileError
+from qredit.layout import StateField, StateLayout
+
+
+def field(name: str, *shape: int, low: float = 0, high: float = 1) -> StateField:
+    return StateField(name, shape, unit="cells", low=low, high=high, meaning="A thing.", entities=("agents",))
+
+
+TEAM = StateLayout((field("agent_position", 2, 2), field("step"), field("food_level", 3)))
+
+layouts = st.lists(
+    st.tuples(
+        st.from_regex(r"[a-z][a-z0-9_]{0,39}", fullmatch=True),
+        st.lists(st.integers(1, 4), max_size=3),
+        st.floats(-10, 0),
+        st.floats(0, 10) | st.just(math.inf),
+        st.text(max_size=20),
+    ),
+    min_size=1,
+    max_size=6,
+    unique_by=lambda row: row[0],
+).map(
+    lambda rows: StateLayout(
+        tuple(StateField(n, tuple(s), unit=m, low=a, high=b, meaning=m, entities=(m,)) for n, s, a, b, m in rows)
+    )
+)
+
+
+def test_offsets_by_hand() -> None:
+    assert TEAM.size == 8
+    assert [(f.name, part.start, part.stop) for f, part in TEAM.slices()] == [
+        ("agent_position", 0, 4),
+        ("step", 4, 5),
+        ("food_level", 5, 8),
+    ]
+
+
+def test_named_by_hand() -> None:
+    named = TEAM.named(np.arange(16.0).reshape(2, 8))
+    expected = {
+        "agent_position": [[[0, 1], [2, 3]], [[8, 9], [10, 11]]],
+        "step": [4, 12],
+        "food_level": [[5, 6, 7], [13, 14, 15]],
+    }
+    assert {name: array.tolist() for name, array in named.items()} == expected
+
+
+def test_named_gives_views_of_a_tensor() -> None:
+    state = torch.zeros(3, 8)
+    TEAM.named(state)["food_level"][1, 2] = 7
+    assert state[1, 7] == 7
+
+
+@pytest.mark.parametrize("size", [7, 9])
+def test_a_state_of_another_length_is_refused(size: int) -> None:
+    with pytest.raises(ValueError, match=f"the state has {size} numbers, the layout 8"):
+        TEAM.named(np.zeros((1, size)))
+
+
+@given(layouts, st.lists(st.integers(1, 3), max_size=2))
+def test_names_partition_the_state(layout: StateLayout, lead: list[int]) -> None:
+    state = np.arange(math.prod(lead) * layout.size, dtype=np.float64).reshape(*lead, layout.size)
+    named = layout.named(state)
+    assert [named[f.name].shape for f in layout.fields] == [(*lead, *f.shape) for f in layout.fields]
+    flat = np.concatenate([named[f.name].reshape(*lead, f.size) for f in layout.fields], axis=-1)
+    assert np.array_equal(flat, state)
+
+
+@given(layouts)
+def test_json_reads_back(layout: StateLayout) -> None:
+    assert StateLayout.from_json(layout.to_json()) == layout
+
+
+@pytest.mark.parametrize("name", ["", "Agent", "1st", "a-b", "a b", "a" * 41, "ä", "a\n", "_a"])
+def test_a_field_needs_an_identifier(name: str) -> None:
+    with pytest.raises(TaskFileError, match="lower-case identifier"):
+        field(name)
+
+
+@pytest.mark.parametrize("shape", [(0,), (2, -1), (100_001,), (1000, 1000)])
+def test_a_field_needs_a_sensible_shape(shape: tuple[int, ...]) -> None:
+    with pytest.raises(TaskFileError, match="at least 1"):
+        field("a", *shape)
+
+
+@pytest.mark.parametrize(("low", "high"), [(1, 0), (math.nan, 1), (0, math.nan)])
+def test_a_range_must_be_one(low: float, high: float) -> None:
+    with pytest.raises(TaskFileError, match="values from"):
+        field("a", low=low, high=high)
+
+
+def test_names_are_unique() -> None:
+    with pytest.raises(TaskFileError, match="`a` stands there twice"):
+        StateLayout((field("a"), field("b"), field("a")))
+
+
+def test_an_empty_layout_is_refused() -> None:
+    with pytest.raises(TaskFileError, match="no fields"):
+        StateLayout(())
+
+
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+junk = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3), max_leaves=5)
+KEYS = ("name", "shape", "unit", "low", "high", "meaning")
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(KEYS), junk) | junk, max_size=3))
+def test_malformed_json_is_a_task_file_error(data: list[Any]) -> None:
+    try:
+        layout = StateLayout.from_json(data)
+    except TaskFileError:
+        return
+    assert layout.size >= 1
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("shape", [2.5]), ("shape", "22"), ("shape", [float("inf")]), ("shape", 3), ("low", 10**400), ("high", "x")],
+)
+def test_numbers_are_not_guessed(key: str, value: object) -> None:
+    data = TEAM.to_json()
+    data[0][key] = value
+    with pytest.raises(TaskFileError, match="malformed field"):
+        StateLayout.from_json(data)
+
+
+@given(st.sampled_from(KEYS), junk)
+def test_one_malformed_entry_is_a_task_file_error(key: str, value: object) -> None:
+    good = TEAM.to_json()
+    good[0][key] = value
+    try:
+        StateLayout.from_json(good)
+    except TaskFileError:
+        return
