@@ -106,6 +106,15 @@ def repository() -> Path:
     return Path(__file__).parents[1]
 
 
+@pytest.fixture(scope="session")
+def lockdown(require: Require) -> None:
+    """For tests that open the `lockdown` jail."""
+    from qredit.sandbox import probe_jails
+
+    (status,) = [status for status in probe_jails() if status.name == "lockdown"]
+    require("lockdown", None if status.available else status.detail)
+
+
 def _require(capability: str, reason: str | None) -> None:
     if capability not in CAPABILITIES:
         raise ValueError(f"unknown capability {capability!r}; CAPABILITIES has {sorted(CAPABILITIES)}")
