@@ -1,0 +1,223 @@
+"""A dry run without data: shapes, memory and index bounds of a graph at five batch sizes.
+
+It runs on the device `meta`, where tensors have a shape and no memory, so a forged `expand` to terabytes costs nothing
+here and is refused.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from qredit.credit.decode import shown
+from qredit.credit.interpreter import constant_tensor, execute, prepare_inputs
+from qredit.credit.opset import INTEGER_OPS, operations
+from qredit.credit.ranges import Bounded, Range, result_range, unknown, value_range
+from qredit.credit.schema import Constant, CreditGraph, GraphError, Node, Ref, graph_error
+
+BATCHES = (1, 2, 3, 1024, 65536)
+"""Batch sizes of the dry run."""
+BASE_LIMIT = 64 * 2**20
+"""Bytes of all values of a graph together for a batch of 2."""
+ROW_LIMIT = 2**20
+"""Bytes of all values per state of the batch, or `STATE_MULTIPLE` times the state's own size if that is more."""
+STATE_MULTIPLE = 64
+RESULTS_LIMIT = 256
+"""Tensors that one `split` or `unbind` may return."""
+RANK_LIMIT = 8
+_META = torch.device("meta")
+_DIVISIONS = frozenset({"div", "floor_divide", "remainder", "fmod"})
+_INDEXED = frozenset({"gather", "scatter", "scatter_add", "index_select", "take_along_dim", "embedding"})
+_HELD_BROADCAST = frozenset({"cosine_similarity", "pairwise_distance"})
+"""Operations that hold their operands broadcast against each other, which may be far larger than the result."""
+
+
+def memory_check(graph: CreditGraph) -> None:
+    """Refuse a graph that cannot run, needs absurd memory, grows faster than the batch or may read out of range.
+
+    All values count as if nothing were freed: that is what training with gradients holds.
+
+    Raises:
+        GraphError: with the node, where there is one.
+    """
+    trials = {batch: _Trial(graph, batch) for batch in BATCHES}
+    for trial in trials.values():
+        trial.run()
+    _check_sizes(graph, [trials[batch].results for batch in BATCHES])
+    total = {batch: trial.bytes for batch, trial in trials.items()}
+    row_limit = max(ROW_LIMIT, STATE_MULTIPLE * 4 * graph.header.state_size)
+    small, medium, large = BATCHES[1], BATCHES[3], BATCHES[4]
+    if total[large] * medium > total[medium] * large:
+        raise _refusal("memory", "it grows faster than linearly with the batch", "Do not combine states of a batch.")
+    for needed, limit, what in (
+        (total[small], BASE_LIMIT, f"for a batch of {small}"),
+        (total[large] // large, row_limit, "per state"),
+    ):
+        if needed > limit:
+            cause = f"it needs {needed / 2**20:.1f} MiB {what}, the limit is {limit / 2**20:.0f} MiB"
+            raise _refusal("memory", cause, "Use smaller intermediate tensors.")
+
+
+def _check_sizes(graph: CreditGraph, results: Sequence[Sequence[Any]]) -> None:
+    """Every integer must be affine in `B`: then it is what the dry run saw for each batch, not only for these five."""
+    for index, values in enumerate(zip(*results, strict=True)):
+        if not isinstance(values[0], int):
+            continue
+        slope = values[1] - values[0]
+        if any(v != values[0] + slope * (b - 1) for v, b in zip(values, BATCHES, strict=True)):
+            cause = "the integer is no constant plus a multiple of the batch size"
+            raise _refusal(_where(graph, index), cause, "Do not compute with the batch size.")
+
+
+class _Trial:
+    """One dry run."""
+
+    def __init__(self, graph: CreditGraph, batch: int) -> None:
+        self.graph = graph
+        self.batch = batch
+        self.bytes = 0
+        self.results: list[Any] = []
+        header = graph.header
+        state = torch.empty(batch, header.state_size, device=_META)
+        agents_q = torch.empty(batch, header.n_agents, device=_META)
+        inputs = prepare_inputs(graph, state, agents_q)
+        self.inputs = {name: Bounded(tensor, None) for name, tensor in inputs.items()}
+        self.constants = [Bounded(constant_tensor(c, _META), _constant_range(c)) for c in graph.constants]
+
+    def run(self) -> None:
+        for index, node in enumerate(self.graph.nodes):
+            try:
+                self.results.append(self.step(node))
+            except GraphError as error:
+                raise _refusal(_where(self.graph, index), error.cause, error.remedy) from None
+            except (
+                ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError
+            ) as error:  # fmt: skip
+                first = next(iter(str(error).splitlines()), type(error).__name__)
+                cause = f"with a batch of {self.batch} it fails: {first[:200]}"
+                raise _refusal(_where(self.graph, index), cause, "Make it work for every batch size from 1.") from None
+        self.check_outputs()
+
+    def check_outputs(self) -> None:
+        header = self.graph.header
+        widths = (1,) if header.form == "general" else (header.n_agents, 1)
+        for position, (ref, width) in enumerate(zip(self.graph.outputs, widths, strict=False)):
+            tensor = self.lookup(ref).tensor
+            if tensor.dtype != torch.float32 or tuple(tensor.shape) != (self.batch, width):
+                cause = f"it is {list(tensor.shape)} {tensor.dtype} for a batch of {self.batch}"
+                raise _refusal(f"output {position}", cause, f"Return a float32 tensor [B, {width}].")
+
+    def lookup(self, ref: Ref) -> Any:
+        if ref.kind == "constant":
+            return self.constants[ref.index]
+        if ref.kind == "node":
+            result = self.results[ref.index]
+            return result if ref.item is None else result[ref.item]
+        return self.inputs[ref.kind]
+
+    def step(self, node: Node) -> Any:
+        if node.op in INTEGER_OPS:
+            return execute(node, self.lookup, _META)
+        named = dict(self.named(node))
+        name = node.op.split(".")[1]
+        _check_result_count(name, named)
+        _check_division(name, named)
+        _check_indices(name, named)
+        result = execute(node, lambda ref: _tensor(self.lookup(ref)), _META)
+        if isinstance(result, int):
+            return result
+        several = not isinstance(result, Tensor)
+        tensors = list(result) if several else [result]
+        held = [t for t in tensors if isinstance(t, Tensor)]
+        if name in _HELD_BROADCAST:
+            held += [named["x1"].tensor - named["x2"].tensor] * 2
+        for tensor in held:
+            self.count(tensor)
+        bounded = [Bounded(t, result_range(node.op, named, t, i)) for i, t in enumerate(tensors)]
+        return bounded if several else bounded[0]
+
+    def named(self, node: Node) -> Iterator[tuple[str, Any]]:
+        positional = [p.name for p in operations()[node.op].parameters if not p.keyword]
+        for name, value in (*zip(positional, node.args, strict=False), *node.kwargs):
+            if isinstance(value, tuple):
+                yield name, [self.lookup(v) if isinstance(v, Ref) else v for v in value]
+            else:
+                yield name, self.lookup(value) if isinstance(value, Ref) else value
+
+    def count(self, tensor: Tensor) -> None:
+        if tensor.numel() == 0 or tensor.dim() > RANK_LIMIT:
+            raise graph_error("", f"the result {list(tensor.shape)} is empty or has more than {RANK_LIMIT} dimensions")
+        self.bytes += tensor.numel() * tensor.element_size()
+
+
+def _tensor(value: Any) -> Any:
+    return value.tensor if isinstance(value, Bounded) else value
+
+
+def _constant_range(constant: Constant) -> Range | None:
+    if not all(math.isfinite(v) for v in constant.values):
+        return None
+    return Range(min(constant.values), max(constant.values))
+
+
+def _check_result_count(name: str, named: Mapping[str, Any]) -> None:
+    """Before the call: a forged `unbind` of a huge view would return millions of tensors."""
+    if name not in ("unbind", "split", "split_with_sizes"):
+        return
+    tensor = named["self"].tensor
+    length = tensor.shape[named.get("dim", 0)]
+    if name == "split":
+        size = named["split_size"]
+        length = -(-length // size) if size > 0 else RESULTS_LIMIT + 1
+    if name != "split_with_sizes" and length > RESULTS_LIMIT:
+        raise graph_error("", f"it returns {length} tensors, the limit is {RESULTS_LIMIT}")
+
+
+def _check_division(name: str, named: Mapping[str, Any]) -> None:
+    """Integers divided by zero raise or, on some processors, end the process; so does the smallest by -1."""
+    if name not in _DIVISIONS or (name == "div" and named.get("rounding_mode") is None):
+        return
+    operands = [named["self"], named["other"]]
+    if any(isinstance(o, float) or (isinstance(o, Bounded) and o.tensor.is_floating_point()) for o in operands):
+        return
+    divisor = value_range(named["other"])
+    if divisor is None or divisor.low < 1:
+        raise graph_error(
+            "", "the integer divisor may be zero or negative", "Divide floats, or clamp the divisor to 1."
+        )
+
+
+def _check_indices(name: str, named: Mapping[str, Any]) -> None:
+    if name in ("index", "index_put"):
+        for dim, index in enumerate(named["indices"]):
+            if index is not None:
+                size = named["self"].tensor.shape[dim]
+                _check_index(index, -size, size - 1)
+    elif name in _INDEXED:
+        table = named["weight" if name == "embedding" else "self"].tensor
+        dim = named.get("dim", 0 if name == "embedding" else None)
+        size = table.numel() if dim is None else table.shape[dim] if table.dim() else 1
+        _check_index(named["indices" if "indices" in named else "index"], 0, size - 1)
+
+
+def _check_index(index: Bounded, low: int, high: int) -> None:
+    if index.tensor.dtype not in (torch.int64, torch.int32):
+        remedy = "Use torch.where(mask, a, b) instead of indexing with a mask."
+        raise graph_error("", f"an index must be an integer tensor, it is {index.tensor.dtype}", remedy)
+    known = index.range or unknown(index.tensor.dtype)
+    if known is None or known.low < low or known.high > high:
+        cause = f"an index may leave {low}..{high}: nothing proves that it stays inside for every state"
+        remedy = f"Convert it to integers first and clamp it last: index.long().clamp({max(low, 0)}, {high})."
+        raise graph_error("", cause, remedy)
+
+
+def _where(graph: CreditGraph, index: int) -> str:
+    return f"node n{index} ({shown(graph.nodes[index].op)})"
+
+
+def _refusal(what: str, cause: str, remedy: str) -> GraphError:
+    return graph_error(what, cause, remedy)
