@@ -76,7 +76,7 @@ make_venv() {
 
 pip_install() {
     # PIP_USER in the environment would make pip refuse to install into a virtual environment.
-    PIP_USER=0 "$VENV/bin/python" -m pip install --no-input --disable-pip-version-check -c constraints.txt "$@"
+    PIP_USER=0 "$VENV/bin/python" -m pip install --no-input --disable-pip-version-check "$@"
 }
 
 torch_kind() {
@@ -97,10 +97,12 @@ install_torch() {
     version=$(sed -n 's/^torch==\([0-9.]*\).*/\1/p' constraints.txt)
     [ -n "$version" ] || stop "constraints.txt has no line \`torch==VERSION\`."
     kind=$(torch_kind)
+    # Without torch's own line pip says that there is no such build, instead of a conflict between `X` and `X+cpu`.
+    sed '/^torch==/d' constraints.txt >"$VENV/torch-constraints.txt"
     if [ "$kind" = cpu ] && [ "$(uname -s)" = Linux ]; then
         install_cpu_torch "$version"
     else
-        pip_install "torch==$version"
+        pip_install -c "$VENV/torch-constraints.txt" "torch==$version"
     fi
 }
 
@@ -114,7 +116,7 @@ install_cpu_torch() {
     fi
     wanted="torch==$1+cpu"
     shift
-    if pip_install "$@" "$wanted"; then return; fi
+    if pip_install -c "$VENV/torch-constraints.txt" "$@" "$wanted"; then return; fi
     stop "No CPU build of torch could be installed as \`$wanted\`; pip's reason stands above." \
         "Without a graphics card, take the CPU build: choose \"CPU\" on PyTorch's installation page and give the URL it shows:" \
         "  make quickstart TORCH_INDEX=URL" \
@@ -149,7 +151,7 @@ elif ! is_recent "$VENV/bin/python"; then
 fi
 torch_kind >/dev/null
 has_torch || install_torch
-pip_install -e "$what"
+pip_install -c constraints.txt -e "$what"
 
 touch "$VENV/.installed-run"
 [ "$extra" != dev ] || touch "$VENV/.installed-dev"

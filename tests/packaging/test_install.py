@@ -97,8 +97,8 @@ class Machine:
     @property
     def installed(self) -> list[str]:
         """Arguments of every `pip install`, without the options that are always there."""
-        common = "python -m pip install --no-input --disable-pip-version-check -c constraints.txt "
-        return [line.removeprefix(common) for line in self.log if "-m pip install" in line]
+        common = r"python -m pip install --no-input --disable-pip-version-check -c \S*constraints.txt "
+        return [re.sub(common, "", line) for line in self.log if "-m pip install" in line]
 
     @property
     def stamps(self) -> list[str]:
