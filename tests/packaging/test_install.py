@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-TOOLS = ("sh", "sed", "dirname", "rm", "mkdir", "cp", "touch", "tail", "grep", "cat", "ls")
+TOOLS = ("sh", "sed", "printf", "dirname", "rm", "mkdir", "cp", "touch", "tail", "grep", "cat", "ls")
 
 PYTHON = """#!/bin/sh
 echo "${0##*/} $*" >> "$LOG"
