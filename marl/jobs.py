@@ -45,6 +45,8 @@ class Job:
     """Address `module:function` of a `qredit.marl.worker.Work`: a function object cannot cross to another process."""
     arguments: Mapping[str, Any]
     """What the function is called with, as JSON allows it."""
+    total: int
+    """Units of work in all, for a training environment steps."""
     log: Path
     """Where everything goes that the process prints."""
 
@@ -55,8 +57,8 @@ class JobProgress:
 
     job: str
     """Name of the job."""
-    state: Literal["running", "finished", "kept"]
-    """`kept`: it was finished before and did not run again."""
+    state: Literal["waiting", "running", "finished", "kept"]
+    """`waiting` for a process; `kept`: it was finished before and does not run again."""
     done: int
     """Units done, for a training environment steps."""
     total: int
@@ -80,6 +82,8 @@ def run_jobs(jobs: Sequence[Job], *, workers: int, on_progress: OnProgress = lam
     if workers < 1:
         raise ValueError(f"workers = {workers}: at least one process has to work")
     waiting = deque(jobs)
+    for job in jobs:
+        on_progress(JobProgress(job.name, "waiting", 0, job.total))
     pool = _Pool(on_progress)
     try:
         while waiting or pool.busy:
@@ -139,7 +143,6 @@ class _Worker:
         self.job = job
         self._unread = b""
         self._finished = False
-        self._progress = (0, 0)
         with storage_errors(job.log):
             job.log.parent.mkdir(parents=True, exist_ok=True)
             log = job.log.open("ab")
@@ -168,10 +171,9 @@ class _Worker:
                 raise self._explain(error_from_json(message["error"]))
             if "finished" in message:
                 self._finished = True
-                on_progress(JobProgress(self.job.name, "finished", *self._progress))
+                on_progress(JobProgress(self.job.name, "finished", self.job.total, self.job.total))
             else:
-                self._progress = (message["done"], message["total"])
-                on_progress(JobProgress(self.job.name, "running", *self._progress))
+                on_progress(JobProgress(self.job.name, "running", message["done"], message["total"]))
         return not block
 
     def _explain(self, error: QreditError) -> QreditError:

@@ -38,7 +38,7 @@ def _toys_can_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def job(tmp_path: Path, work: str, name: str = "toy", **arguments: Any) -> Job:
-    return Job(name, f"toy_work:{work}", arguments, tmp_path / f"{name}.log")
+    return Job(name, f"toy_work:{work}", arguments, 3, tmp_path / f"{name}.log")
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -66,6 +66,7 @@ def test_all_jobs_run_with_one_thread_each_and_report(tmp_path: Path) -> None:
     assert [(tmp_path / name).read_text() for name in "abc"] == ["1 False"] * 3
     for name in "abc":
         mine = [p for p in seen if p.job == name]
+        assert mine[0] == JobProgress(name, "waiting", 0, 3)
         assert mine[-1] == JobProgress(name, "finished", 3, 3)
         assert mine[-2] == JobProgress(name, "running", 3, 3)
     assert (tmp_path / "a.log").read_text() == "a library prints something\n"
@@ -114,7 +115,7 @@ def test_a_bug_in_a_job_is_one_clear_error(tmp_path: Path) -> None:
 
 def test_an_address_that_leads_nowhere_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(InfrastructureError, match="ModuleNotFoundError: No module named 'nowhere'"):
-        run_jobs([Job("lost", "nowhere:work", {}, tmp_path / "log")], workers=1)
+        run_jobs([Job("lost", "nowhere:work", {}, 1, tmp_path / "log")], workers=1)
 
 
 def test_a_killed_job_is_one_clear_error_and_the_finished_stay(tmp_path: Path) -> None:
@@ -131,7 +132,7 @@ def test_a_killed_job_is_one_clear_error_and_the_finished_stay(tmp_path: Path) -
 
 def test_when_one_fails_the_others_are_interrupted(tmp_path: Path) -> None:
     def wait_until_both_run(progress: JobProgress) -> None:
-        if progress.job == "second":
+        if progress.job == "second" and progress.state == "running":
             wait_for((tmp_path / "started").exists)
 
     jobs = [job(tmp_path, "linger", "first", folder=str(tmp_path)), job(tmp_path, "die", "second")]
@@ -143,7 +144,8 @@ def test_when_one_fails_the_others_are_interrupted(tmp_path: Path) -> None:
 
 def test_an_interrupt_here_interrupts_the_jobs(tmp_path: Path) -> None:
     def press_ctrl_c(progress: JobProgress) -> None:
-        raise KeyboardInterrupt
+        if progress.state == "running":
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         run_jobs([job(tmp_path, "linger", folder=str(tmp_path))], workers=1, on_progress=press_ctrl_c)
@@ -155,7 +157,8 @@ def test_a_job_that_does_not_obey_is_killed(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr("qredit.marl.jobs.GRACE_SECONDS", 0.2)
 
     def press_ctrl_c(progress: JobProgress) -> None:
-        raise KeyboardInterrupt
+        if progress.state == "running":
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         run_jobs([job(tmp_path, "disobey", folder=str(tmp_path))], workers=1, on_progress=press_ctrl_c)
@@ -169,7 +172,7 @@ def parent_of_one_job(tmp_path: Path) -> subprocess.Popen[bytes]:
         "from pathlib import Path\n"
         "from qredit.marl.jobs import Job, run_jobs\n"
         f"folder = {str(tmp_path)!r}\n"
-        "run_jobs([Job('toy', 'toy_work:linger', {'folder': folder}, Path(folder) / 'log')], workers=1)\n"
+        "run_jobs([Job('toy', 'toy_work:linger', {'folder': folder}, 1, Path(folder) / 'log')], workers=1)\n"
     )
     return subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL, process_group=0)
 
@@ -189,7 +192,7 @@ def test_no_job_outlives_its_parent(tmp_path: Path, how: signal.Signals) -> None
 def test_a_folder_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match=r"Not a directory|File exists"):
-        run_jobs([Job("toy", "toy_work:crash", {}, tmp_path / "file" / "folder" / "log")], workers=1)
+        run_jobs([Job("toy", "toy_work:crash", {}, 1, tmp_path / "file" / "folder" / "log")], workers=1)
 
 
 def test_usable_cores_is_at_least_one_and_at_most_the_affinity() -> None:

@@ -72,7 +72,9 @@ def test_the_title_names_an_interval_from_three_seeds_on_and_no_band_for_one() -
 
 def test_mean_single_seeds_and_range_are_drawn_over_steps() -> None:
     left, _ = panels(learning_curves_figure({"vdn": TWO_SEEDS["vdn"]}, task="toy"))
-    assert points(line(left, "vdn")) == ([0, 1000, 2000], pytest.approx([0.2, 0.5, 0.8]))
+    steps, means = points(line(left, "vdn"))
+    assert steps == [0, 1000, 2000]
+    assert means == pytest.approx([0.2, 0.5, 0.8])
     thin = [drawn for drawn in left.get_lines() if drawn.get_label() != "vdn"]
     assert [points(drawn)[1] for drawn in thin] == [[0.1, 0.5, 0.9], [0.3, 0.5, 0.7]]
     assert all(drawn.get_linewidth() < line(left, "vdn").get_linewidth() for drawn in thin)

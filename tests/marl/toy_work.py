@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -70,3 +71,36 @@ def disobey(arguments: Arguments, report: Report) -> None:
             time.sleep(600)
         except KeyboardInterrupt:
             continue
+
+
+def train(arguments: Arguments, report: Report) -> None:
+    """Pretend to train, in resumable steps, with numbers that follow from algorithm and seed.
+
+    The file `kill-at-500` in the comparison's folder makes it die half way, once.
+    """
+    folder, training = Path(arguments["folder"]), arguments["training"]
+    with (folder / "visits").open("a") as file:
+        file.write("x")
+    metrics = folder / "metrics.csv"
+    if not metrics.exists():
+        metrics.write_text("environment_steps,seconds,greedy_return\n0,0.0,0.0\n")
+    total: int = training["total_steps"]
+    speed = {"vdn": 1.0, "qmix": 0.5, "qllm": 2.0}[training["algorithm"]] * (10 + training["seed"])
+    for step in range(500 * len(metrics.read_text().splitlines()) - 500, total + 1, 500):
+        trigger = folder.parent / "kill-at-500"
+        if step == 1000 and trigger.exists():
+            trigger.unlink()
+            os.kill(os.getpid(), signal.SIGKILL)
+        with metrics.open("a") as file:
+            file.write(f"{step},{step / 100},{speed * step / total}\n")
+        report(step, total)
+    result = {"final_return": speed, "area_under_curve": speed / 2, "environment_steps": total, "seconds": total / 100}
+    if training["algorithm"] == "qllm":
+        result["vdn_difference"] = 0.75
+    (folder / "result.json").write_text(json.dumps(result))
+
+
+def evaluate_random(arguments: Arguments, report: Report) -> None:
+    """Pretend to evaluate a random policy."""
+    result = {"mean_return": 2.5, "episodes": arguments["episodes"]}
+    (Path(arguments["folder"]) / "result.json").write_text(json.dumps(result))

@@ -1,0 +1,34 @@
+"""What the worker processes of a comparison do; see `qredit.marl.comparison_run`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from qredit.files import write_json
+from qredit.marl.comparison import RESULT
+from qredit.marl.worker import Report
+from qredit.runs import Run
+from qredit.task import Task
+
+_SEED = 0
+"""The random policy has one stream of its own, whatever seeds the algorithms are trained with."""
+
+
+def evaluate_random(arguments: Mapping[str, Any], report: Report) -> None:
+    """Play a random policy on the episodes that all algorithms are evaluated on.
+
+    Args:
+        arguments: `task`, `episodes`, `folder`.
+    """
+    from qredit.marl.random_policy import random_policy_returns
+
+    run = Run(Path(arguments["folder"]))
+    with run.writing():
+        returns = random_policy_returns(
+            Task.model_validate(arguments["task"]), episodes=arguments["episodes"], seed=_SEED
+        )
+        result = {"mean_return": float(returns.mean()), "return_std": float(returns.std()), "episodes": len(returns)}
+        write_json(run.path / RESULT, result)
+    report(len(returns), len(returns))

@@ -1,0 +1,215 @@
+"""`compare`: train several algorithms with the same settings and the same seeds, and say what that shows.
+
+The run folder of a comparison:
+
+    random-policy/    what a random policy reaches
+    vdn-seed0/ ...    one train run folder per algorithm and seed
+    comparison.json   the rows, as data
+    comparison.csv    one line per training
+    learning_curves.png
+
+Every training is resumable, so a comparison is too: called again with the same arguments it keeps what is finished,
+goes on with what is half done, and ends with the same numbers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import qredit
+from qredit.artifact import CREDIT_GRAPH, load_artifact
+from qredit.errors import ConfigurationError, RunFolderError
+from qredit.files import read_json_untrusted, write_atomic, write_json
+from qredit.marl.comparison import (
+    BASELINE,
+    RESULT,
+    Comparison,
+    Training,
+    algorithm_row,
+    read_training,
+    reference_row,
+)
+from qredit.marl.cores import usable_cores
+from qredit.marl.jobs import Job, JobProgress, OnProgress, run_jobs
+from qredit.runs import SCHEMA, Run
+
+if TYPE_CHECKING:
+    from qredit.marl.settings import TrainSettings
+    from qredit.task import Task
+
+RANDOM_EPISODES = 100
+PICTURE = "learning_curves.png"
+TRAIN = "qredit.marl.comparison_jobs:train_one"
+EVALUATE_RANDOM = "qredit.marl.comparison_jobs:evaluate_random"
+_RANDOM = "random-policy"
+_OWN_SETTINGS = frozenset({"algorithm", "seed", "mixing_size", "hypernet_size", "bias"})
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One algorithm of a comparison."""
+
+    name: str
+    """Name in tables and folders, such as `vdn`; the algorithm called `vdn` is what the others stand beside."""
+    settings: TrainSettings
+    """How it trains; its seed is replaced by each seed of the comparison."""
+    mixer_path: Path | None = None
+    """Artifact to mix with, for an algorithm that takes one."""
+
+
+def compare(
+    task: Task,
+    contenders: Sequence[Contender],
+    seeds: Sequence[int],
+    run: Run,
+    *,
+    jobs: int | None = None,
+    on_progress: OnProgress = lambda progress: None,
+) -> Comparison:
+    """Train every contender with every seed, and write table, data and picture into the run folder.
+
+    Args:
+        task: a task with an environment.
+        contenders: what to compare; all with the same settings but for the algorithm.
+        seeds: each stands for one initialisation and one environment stream, the same for all contenders.
+        run: the comparison's run folder; whatever it already holds is kept and continued. The caller holds its lock.
+        jobs: trainings at the same time; `None` for as many as this process may use cores.
+        on_progress: told about every training, in this thread.
+
+    Raises:
+        ConfigurationError: contenders that cannot be compared.
+        RunFolderError: the folder holds trainings with other settings.
+        QreditError: whatever a training raises; the others stop, and all can be resumed.
+    """
+    check_comparable(contenders, seeds)
+    workers = usable_cores() if jobs is None else jobs
+    folders = {(c.name, seed): run.path / f"{c.name}-seed{seed}" for c in contenders for seed in seeds}
+    work = [_random_job(task, run)]
+    work += [_train_job(task, c, seed, folders[c.name, seed]) for c in contenders for seed in seeds]
+    unfinished = [job for job in work if not _is_finished(job, on_progress)]
+    run_jobs(unfinished, workers=workers, on_progress=on_progress)
+    trainings = {c.name: {seed: read_training(folders[c.name, seed]) for seed in seeds} for c in contenders}
+    return _conclude(task, trainings, run, jobs=workers)
+
+
+def check_comparable(contenders: Sequence[Contender], seeds: Sequence[int]) -> None:
+    """Whether the contenders differ in nothing but the algorithm and its mixer.
+
+    Raises:
+        ConfigurationError: they do not, or there is nothing to compare.
+    """
+    names = [contender.name for contender in contenders]
+    for what, values in (("algorithms", names), ("seeds", list(seeds))):
+        if not values or len(set(values)) < len(values):
+            raise ConfigurationError(
+                f"cannot compare with {what} {values}",
+                cause=f"there are no {what}" if not values else f"one of the {what} is named twice",
+                remedy=f"Name each of the {what} once.",
+            )
+    first = contenders[0]
+    for other in contenders[1:]:
+        different = _differences(_shared_settings(first), _shared_settings(other))
+        if different:
+            raise ConfigurationError(
+                f"cannot compare `{first.name}` with `{other.name}`",
+                cause=f"their settings differ: {different}",
+                remedy="Give both the same settings, so that what differs in the result comes from the algorithm.",
+            )
+
+
+def _shared_settings(contender: Contender) -> dict[str, Any]:
+    settings = _plain(dataclasses.asdict(contender.settings))
+    return {name: value for name, value in settings.items() if name not in _OWN_SETTINGS}
+
+
+def _plain(data: Any) -> Any:
+    """What JSON makes of it, so that it compares equal to what was read back from a file."""
+    return json.loads(json.dumps(data))
+
+
+def _differences(expected: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+    """Entries in which two records differ, in words; empty when they agree."""
+    names = sorted(set(expected) | set(found))
+    unequal = [name for name in names if expected.get(name) != found.get(name)]
+    return ", ".join(f"`{name}` is {expected.get(name)!r} and {found.get(name)!r}" for name in unequal)[:500]
+
+
+def _random_job(task: Task, run: Run) -> Job:
+    folder = run.path / _RANDOM
+    record = {"task": task.model_dump(mode="json"), "episodes": RANDOM_EPISODES}
+    _open_folder(folder, kind="evaluate", name=task.name, settings=_plain(record))
+    arguments = {**record, "folder": str(folder)}
+    return Job(_RANDOM, EVALUATE_RANDOM, arguments, total=RANDOM_EPISODES, log=folder / "worker.log")
+
+
+def _train_job(task: Task, contender: Contender, seed: int, folder: Path) -> Job:
+    settings = dataclasses.replace(contender.settings, seed=seed)
+    mixer = contender.mixer_path
+    record = {
+        "task": task.model_dump(mode="json"),
+        "training": dataclasses.asdict(settings),
+        "mixer_sha256": None if mixer is None else load_artifact(mixer).manifest["files"][CREDIT_GRAPH],
+    }
+    _open_folder(folder, kind="train", name=task.name, settings=_plain(record))
+    arguments = {**record, "mixer_path": None if mixer is None else str(mixer), "folder": str(folder)}
+    return Job(folder.name, TRAIN, arguments, total=settings.total_steps, log=folder / "worker.log")
+
+
+def _open_folder(folder: Path, *, kind: str, name: str, settings: Mapping[str, Any]) -> None:
+    """Make the run folder of one job, or make sure that an existing one was made with the same settings."""
+    if not (folder / "run.json").exists():
+        created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        head = {"schema": SCHEMA, "qredit": qredit.__version__, "kind": kind, "name": name, "status": "waiting"}
+        write_json(folder / "run.json", {**head, "created": created, "settings": dict(settings)})
+        return
+    found = Run(folder).record.get("settings")
+    different = _differences(settings, found if isinstance(found, dict) else {})
+    if different:
+        raise RunFolderError(
+            f"cannot go on with `{folder}`",
+            cause=f"it was started with other settings: {different}",
+            remedy="Repeat the settings of that time, or start a new comparison without `--resume`.",
+        )
+
+
+def _is_finished(job: Job, on_progress: OnProgress) -> bool:
+    finished = (Path(job.arguments["folder"]) / RESULT).exists()
+    if finished:
+        on_progress(JobProgress(job.name, "kept", job.total, job.total))
+    return finished
+
+
+def _conclude(task: Task, trainings: Mapping[str, Mapping[int, Training]], run: Run, *, jobs: int) -> Comparison:
+    """Rows, files and picture from finished trainings."""
+    # Late: matplotlib takes a while to load, and whoever mistypes a setting need not wait for it.
+    from qredit.marl.plots import learning_curves_figure, save_learning_curves
+
+    random_return = float(read_json_untrusted(run.path / _RANDOM / RESULT)["mean_return"])
+    baseline = trainings.get(BASELINE)
+    rows = [reference_row("random policy", random_return)]
+    rows += [algorithm_row(n, by_seed, baseline if n != BASELINE else None) for n, by_seed in trainings.items()]
+    if task.optimum is not None:
+        rows.append(reference_row("optimum", task.optimum))
+    everyone = [training for by_seed in trainings.values() for training in by_seed.values()]
+    comparison = Comparison(
+        task=task.name,
+        seeds=tuple(next(iter(trainings.values()))),
+        environment_steps=max(training.environment_steps for training in everyone),
+        jobs=jobs,
+        random_episodes=RANDOM_EPISODES,
+        rows=tuple(rows),
+        folder=run.path,
+        picture=run.path / PICTURE,
+    )
+    curves = {name: [training.curve for training in by_seed.values()] for name, by_seed in trainings.items()}
+    figure = learning_curves_figure(curves, task=task.name, random_return=random_return, optimum=task.optimum)
+    save_learning_curves(comparison.picture, figure)
+    write_atomic(run.path / "comparison.csv", comparison.to_csv().encode())
+    write_json(run.path / "comparison.json", comparison.to_json())
+    return comparison
