@@ -50,8 +50,8 @@ def _run(job: Mapping[str, Any], channel: int) -> int:
         work: Work = getattr(importlib.import_module(module), function)
         work(job["arguments"], _Reporter(channel))
     except QreditError as error:
+        traceback.print_exc()  # first: once the parent knows, it ends this process
         _send(channel, {"error": error_to_json(error)})
-        traceback.print_exc()
         return 1
     _send(channel, {"finished": True})
     return 0
