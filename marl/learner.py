@@ -1,0 +1,82 @@
+"""One update of value decomposition: whatever mixes the agents' values, the rest is the same for all algorithms."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from qredit.marl.losses import chosen_values, greedy_actions, td_loss, td_targets
+
+if TYPE_CHECKING:
+    from qredit.marl.networks import AgentNetwork
+    from qredit.marl.replay import Episodes
+    from qredit.marl.settings import TrainSettings
+
+
+class RewardScale:
+    """Running mean and deviation of the team reward over the steps that were collected, each counted once."""
+
+    def __init__(self) -> None:
+        self.count, self.total, self.total_square = 0, 0.0, 0.0
+
+    def see(self, rewards: Tensor, filled: Tensor) -> None:
+        """Count new rewards `[E, T]` where `filled [E, T]`."""
+        seen = rewards[filled].double()
+        self.count += seen.numel()
+        self.total += float(seen.sum())
+        self.total_square += float(seen.square().sum())
+
+    def apply(self, rewards: Tensor) -> Tensor:
+        """Standardised rewards."""
+        mean = self.total / max(self.count, 1)
+        deviation = max(self.total_square / max(self.count, 1) - mean**2, 1e-8) ** 0.5
+        return (rewards - mean) / deviation
+
+
+class Learner:
+    """Online and target networks with their optimiser.
+
+    Args:
+        network: the agents' network.
+        mixer: from the agents' values to the team's.
+        settings: the settings.
+    """
+
+    def __init__(self, network: AgentNetwork, mixer: nn.Module, settings: TrainSettings) -> None:
+        self.online = nn.ModuleDict({"agents": network, "mixer": mixer})
+        self.target = nn.ModuleDict({"agents": deepcopy(network), "mixer": deepcopy(mixer)})
+        self.target.requires_grad_(False)
+        self.reward_scale = RewardScale()
+        self._settings = settings
+        self._parameters = list(self.online.parameters())
+        self._target_parameters = list(self.target.parameters())
+        self.optimiser = torch.optim.Adam(self._parameters, lr=settings.learning_rate, foreach=True)
+
+    def update(self, episodes: Episodes) -> Tensor:
+        """Take one step on a batch of episodes; returns the loss, a scalar that nobody has waited for."""
+        loss = self.loss(episodes)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self._parameters, self._settings.gradient_clip, foreach=True)
+        self.optimiser.step()
+        with torch.no_grad():
+            torch._foreach_lerp_(self._target_parameters, self._parameters, self._settings.target_update_tau)
+        return loss.detach()
+
+    def loss(self, episodes: Episodes) -> Tensor:
+        """The TD loss of a batch of episodes."""
+        settings = self._settings
+        rewards = self.reward_scale.apply(episodes.rewards) if settings.standardise_rewards else episodes.rewards
+        observations = episodes.observations.transpose(0, 1)  # [T + 1, B, N, O]
+        values = self.online["agents"](observations)[0].transpose(0, 1)  # [B, T + 1, N, A]
+        q_tot = self.online["mixer"](chosen_values(values[:, :-1], episodes.actions), episodes.states[:, :-1])
+        with torch.no_grad():
+            target_values = self.target["agents"](observations)[0].transpose(0, 1)[:, 1:]  # [B, T, N, A]
+            deciding = values[:, 1:] if settings.double_q else target_values
+            best = greedy_actions(deciding, episodes.available_actions[:, 1:])  # [B, T, N]
+            next_q_tot = self.target["mixer"](chosen_values(target_values, best), episodes.states[:, 1:])
+            targets = td_targets(rewards, episodes.terminated, next_q_tot.squeeze(-1), settings.gamma)
+        return td_loss(q_tot.squeeze(-1), targets, episodes.filled)

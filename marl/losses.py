@@ -1,0 +1,30 @@
+"""The temporal-difference loss, as pure functions."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def chosen_values(values: Tensor, actions: Tensor) -> Tensor:
+    """Values of the actions taken: `[..., N]` of `values [..., N, A]` and `actions [..., N]`."""
+    return values.gather(-1, actions.unsqueeze(-1)).squeeze(-1)
+
+
+def greedy_actions(values: Tensor, available: Tensor) -> Tensor:
+    """Best available actions `[..., N]` of `values [..., N, A]` and `available [..., N, A]`, bool."""
+    return values.masked_fill(~available, -torch.inf).argmax(dim=-1)
+
+
+def td_targets(rewards: Tensor, terminated: Tensor, next_q_tot: Tensor, gamma: float) -> Tensor:
+    """`y = r + gamma Q_tot(s', a'; theta^-)`, and `y = r` where the world ended (QLLM, equation 10).
+
+    A step at the time limit is not terminated, so its value is bootstrapped. All arguments are `[B, T]`.
+    """
+    return rewards + gamma * next_q_tot.masked_fill(terminated, 0.0)
+
+
+def td_loss(q_tot: Tensor, targets: Tensor, filled: Tensor) -> Tensor:
+    """Mean squared error over the steps that took place (QLLM, equation 9); all arguments are `[B, T]`."""
+    mask = filled.to(q_tot.dtype)
+    return ((q_tot - targets.detach()) * mask).square().sum() / mask.sum()

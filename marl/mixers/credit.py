@@ -1,0 +1,102 @@
+"""A credit function as a mixer: the credit graph of an artifact, and nothing else, is executed (QLLM, equation 3)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from qredit.artifact import CREDIT_GRAPH, load_artifact
+from qredit.credit import CreditGraph, apply_form, credit_weights, parse_graph, specialise
+from qredit.errors import ArtifactError
+
+
+class CreditMixer(nn.Module):
+    """`Q_tot = sum_i f_w^i(s) Q_i + f_b(s)` with a fixed, verified credit function; it has no parameters.
+
+    Args:
+        graph: the credit graph.
+        bias: `function` uses the graph's own bias, if it has one; `none` leaves it out.
+    """
+
+    def __init__(self, graph: CreditGraph, *, bias: Literal["function", "none"] = "function") -> None:
+        super().__init__()
+        self.graph = graph
+        self.bias = bias
+        self._run = specialise(graph)
+
+    @property
+    def n_agents(self) -> int:
+        """`N`."""
+        return self.graph.header.n_agents
+
+    def forward(self, agent_qs: Tensor, states: Tensor) -> Tensor:
+        """`Q_tot [B, T, 1]` of `agent_qs [B, T, N]` and `states [B, T, S]`.
+
+        Raises:
+            ValueError: the shapes are not those of the credit function.
+        """
+        self._check(states, agent_qs)
+        header = self.graph.header
+        q = agent_qs.reshape(-1, header.n_agents)  # [B*T, N]
+        s = states.reshape(-1, header.state_size)  # [B*T, S]
+        if header.form == "general":
+            raw = self._run(state=s, agents_q=q)
+        else:
+            with torch.no_grad():  # weights and bias depend on the state alone
+                raw = self._run(state=s, agents_q=None)
+        credit = apply_form(header, raw, q)
+        without_bias = self.bias == "none" and credit.bias is not None
+        q_tot = credit.q_tot - credit.bias if without_bias and credit.bias is not None else credit.q_tot
+        return q_tot.reshape(*agent_qs.shape[:-1], 1)
+
+    def credit(self, states: Tensor, agent_qs: Tensor | None = None) -> Tensor:
+        """Weight of each agent: `[..., N]` for `states [..., S]`.
+
+        The weights form reads them off; the general form gives `dQ_tot/dQ_i` at `agent_qs [..., N]`.
+
+        Raises:
+            ValueError: the general form without `agent_qs`, or shapes that do not fit.
+        """
+        self._check(states, agent_qs)
+        header = self.graph.header
+        s = states.reshape(-1, header.state_size)
+        shape = (*states.shape[:-1], header.n_agents)
+        if header.form == "weights":
+            with torch.no_grad():
+                return credit_weights(header, self._run(state=s, agents_q=None)).reshape(shape)
+        if agent_qs is None:
+            raise ValueError(
+                "the credit of a general form depends on the agents' values: call credit(states, agent_qs)"
+            )
+        q = agent_qs.detach().reshape(-1, header.n_agents).requires_grad_()
+        (gradient,) = torch.autograd.grad(apply_form(header, self._run(state=s, agents_q=q), q).q_tot.sum(), q)
+        return gradient.reshape(shape)
+
+    def _check(self, states: Tensor, agent_qs: Tensor | None) -> None:
+        header = self.graph.header
+        if states.shape[-1] != header.state_size:
+            raise ValueError(f"states have {states.shape[-1]} numbers, the credit function reads {header.state_size}")
+        if agent_qs is not None and agent_qs.shape[-1] != header.n_agents:
+            raise ValueError(f"there are {agent_qs.shape[-1]} agents, the credit function knows {header.n_agents}")
+
+
+def load_mixer(path: Path | str, *, bias: Literal["function", "none"] = "function") -> CreditMixer:
+    """Load an artifact (its folder, or the folder of the run that made it) as a mixing module.
+
+    It drops into code that calls `mixer(agent_qs [B, T, N], states [B, T, S])`, such as EPyMARL's learners. Nothing of
+    the language model's Python is executed.
+
+    Raises:
+        ArtifactError: missing, damaged or forged, or no credit artifact.
+    """
+    artifact = load_artifact(path)
+    if artifact.kind != "credit" or CREDIT_GRAPH not in artifact.files:
+        raise ArtifactError(
+            f"artifact `{artifact.path}`",
+            cause=f"its kind is `{artifact.kind}`, a mixer needs `credit`",
+            remedy="Give an artifact that `qredit generate` made.",
+        )
+    return CreditMixer(parse_graph(artifact.files[CREDIT_GRAPH]), bias=bias)

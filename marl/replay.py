@@ -1,0 +1,118 @@
+"""Episodes as arrays, and the ring that holds the latest of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from qredit.marl.environment import BatchedEnvironment
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """`E` whole episodes, padded to `T` steps. Entry `t` of the first three comes before action `t`."""
+
+    observations: Tensor
+    """`[E, T + 1, N, O]`, float32."""
+    states: Tensor
+    """`[E, T + 1, S]`, float32."""
+    available_actions: Tensor
+    """`[E, T + 1, N, A]`, bool."""
+    actions: Tensor
+    """`[E, T, N]`, int64."""
+    rewards: Tensor
+    """Team reward, `[E, T]`, float32."""
+    terminated: Tensor
+    """Whether the world ended with this step, `[E, T]`, bool; the time limit does not count."""
+    filled: Tensor
+    """Whether the step took place, `[E, T]`, bool."""
+
+    @staticmethod
+    def zeros(n_episodes: int, environment: BatchedEnvironment) -> Episodes:
+        """Room for `n_episodes` episodes of an environment."""
+        e, t, n = n_episodes, environment.time_limit, environment.n_agents
+        return Episodes(
+            observations=torch.zeros(e, t + 1, n, environment.observation_size),
+            states=torch.zeros(e, t + 1, environment.layout.size),
+            available_actions=torch.ones(e, t + 1, n, environment.n_actions, dtype=torch.bool),
+            actions=torch.zeros(e, t, n, dtype=torch.int64),
+            rewards=torch.zeros(e, t),
+            terminated=torch.zeros(e, t, dtype=torch.bool),
+            filled=torch.zeros(e, t, dtype=torch.bool),
+        )
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The tensors by name."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    def to(self, device: torch.device) -> Episodes:
+        """The same on another device."""
+        return Episodes(**{name: tensor.to(device) for name, tensor in self.tensors().items()})
+
+
+class ReplayBuffer:
+    """A ring of the latest `capacity` episodes in storage that is allocated once.
+
+    Args:
+        capacity: episodes it holds.
+        environment: gives the shapes.
+    """
+
+    def __init__(self, capacity: int, environment: BatchedEnvironment) -> None:
+        self.capacity = capacity
+        self.added = 0
+        """Episodes added so far."""
+        self._ring = Episodes.zeros(capacity, environment)
+
+    def __len__(self) -> int:
+        """Episodes that it holds now."""
+        return min(self.added, self.capacity)
+
+    def add(self, episodes: Episodes) -> None:
+        """Copy episodes in; the oldest leave."""
+        count = len(episodes.rewards)
+        if count > self.capacity:
+            raise ValueError(f"{count} episodes do not fit into a ring of {self.capacity}")
+        where = (torch.arange(count) + self.added) % self.capacity
+        for name, tensor in self._ring.tensors().items():
+            tensor[where] = episodes.tensors()[name]
+        self.added += count
+
+    def sample(self, count: int, rng: np.random.Generator) -> Episodes:
+        """`count` different episodes, cut to the longest of them.
+
+        Raises:
+            ValueError: it holds fewer.
+        """
+        if count > len(self):
+            raise ValueError(f"{count} episodes wanted, {len(self)} are there")
+        chosen: NDArray[np.int64] = rng.choice(len(self), count, replace=False)
+        index = torch.from_numpy(chosen)
+        steps = int(self._ring.filled[index].sum(dim=1).max())
+        cut = {"observations": steps + 1, "states": steps + 1, "available_actions": steps + 1}
+        return Episodes(
+            **{name: tensor[index, : cut.get(name, steps)] for name, tensor in self._ring.tensors().items()}
+        )
+
+    def visited_states(self, limit: int) -> Tensor:
+        """At most `limit` of the states in which an action was taken, evenly from all that is held, `[M, S]`."""
+        states = self._ring.states[: len(self), :-1][self._ring.filled[: len(self)]]
+        stride = max(1, -(-len(states) // limit))
+        return states[::stride]
+
+    def contents(self) -> dict[str, Tensor]:
+        """What it holds, for a checkpoint."""
+        return {name: tensor[: len(self)] for name, tensor in self._ring.tensors().items()}
+
+    def restore(self, contents: dict[str, Tensor], added: int) -> None:
+        """Take back what `contents` gave when `added` episodes had been added."""
+        self.added = added
+        for name, tensor in self._ring.tensors().items():
+            tensor[: len(self)] = contents[name]

@@ -1,0 +1,95 @@
+"""Settings of a training. Defaults stand here and nowhere else; the command line's options are made from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from qredit.errors import ConfigurationError
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """How one algorithm trains on one task with one seed."""
+
+    algorithm: str = "vdn"
+    """Algorithm: vdn, qmix or qllm."""
+    seed: int = 0
+    """Seed of the initialisation, of exploration and of the environment's episodes."""
+    total_steps: int = 250_000
+    """Environment steps to train, all environments together."""
+    n_environments: int = 8
+    """Environments that step together."""
+    buffer_episodes: int = 5_000
+    """Episodes that the replay buffer holds."""
+    batch_episodes: int = 32
+    """Episodes per update."""
+    updates_per_collection: int = 4
+    """Updates after each collection of one episode per environment."""
+    hidden_size: int = 64
+    """Width of the agents' network."""
+    recurrent: bool = False
+    """Whether the agents' network has a GRU, so that it remembers earlier observations."""
+    mixing_size: int = 32
+    """QMIX: width of the mixing network."""
+    hypernet_size: int = 64
+    """QMIX: width of its hypernetworks."""
+    learning_rate: float = 5e-4
+    """Step size of Adam."""
+    gamma: float = 0.99
+    """Discount per environment step."""
+    epsilon_start: float = 1.0
+    """Exploration rate at the start: the probability of a random action."""
+    epsilon_end: float = 0.05
+    """Exploration rate after annealing."""
+    epsilon_anneal_steps: int = 100_000
+    """Environment steps over which the exploration rate falls linearly."""
+    double_q: bool = True
+    """Whether the online network chooses the action whose target value is taken."""
+    target_update_tau: float = 0.01
+    """Share of the online network that enters the target network after each update."""
+    gradient_clip: float = 10.0
+    """Largest norm of the gradient."""
+    standardise_rewards: bool = False
+    """Whether team rewards are shifted and scaled by their running mean and deviation over collected steps."""
+    bias: Literal["function", "none"] = "function"
+    """QLLM: whether the function's own bias `f_b(s)` is used, if it has one."""
+    evaluation_interval: int = 25_000
+    """Environment steps between two greedy evaluations."""
+    evaluation_episodes: int = 100
+    """Greedy episodes per evaluation, on seeds that all algorithms share."""
+    checkpoint_interval: int = 50_000
+    """Environment steps between two checkpoints."""
+    device: str = "cpu"
+    """Where the networks are: cpu, cuda or cuda:N."""
+
+    def __post_init__(self) -> None:
+        positive = (
+            "total_steps",
+            "n_environments",
+            "batch_episodes",
+            "updates_per_collection",
+            "hidden_size",
+            "mixing_size",
+            "hypernet_size",
+            "learning_rate",
+            "epsilon_anneal_steps",
+            "gradient_clip",
+            "evaluation_interval",
+            "evaluation_episodes",
+            "checkpoint_interval",
+        )
+        problems = [f"`{n}` is {getattr(self, n)}, it must be above 0" for n in positive if not getattr(self, n) > 0]
+        shares = ("gamma", "epsilon_start", "epsilon_end", "target_update_tau")
+        problems += [f"`{n}` is {getattr(self, n)}, not in [0, 1]" for n in shares if not 0 <= getattr(self, n) <= 1]
+        if self.seed < 0:
+            problems.append(f"`seed` is {self.seed}, it must not be negative")
+        if self.buffer_episodes < max(self.batch_episodes, self.n_environments):
+            problems.append(f"`buffer_episodes` is {self.buffer_episodes}, less than one batch or one collection")
+        if problems:
+            raise ConfigurationError("training settings", cause="; ".join(problems), remedy="Correct these settings.")
+
+    def epsilon(self, environment_steps: int) -> float:
+        """Exploration rate after so many environment steps."""
+        done = min(1.0, environment_steps / self.epsilon_anneal_steps)
+        return self.epsilon_start + done * (self.epsilon_end - self.epsilon_start)
