@@ -31,9 +31,7 @@ RESULTS_LIMIT = 256
 RANK_LIMIT = 8
 _META = torch.device("meta")
 _DIVISIONS = frozenset({"div", "floor_divide", "remainder", "fmod"})
-_INDEXED = frozenset({"gather", "scatter", "scatter_add", "index_select", "take_along_dim", "embedding"})
-_HELD_BROADCAST = frozenset({"cosine_similarity", "pairwise_distance"})
-"""Operations that hold their operands broadcast against each other, which may be far larger than the result."""
+_INDEXED = frozenset({"gather", "scatter", "scatter_add", "index_select", "embedding"})
 
 
 def memory_check(graph: CreditGraph) -> None:
@@ -60,6 +58,14 @@ def memory_check(graph: CreditGraph) -> None:
         if needed > limit:
             cause = f"it needs {needed / 2**20:.1f} MiB {what}, the limit is {limit / 2**20:.0f} MiB"
             raise _refusal("memory", cause, "Use smaller intermediate tensors.")
+
+
+def result_tensors(graph: CreditGraph) -> list[list[Tensor]]:
+    """The results of each node for a batch of 2, on the device `meta`; an integer is no tensor."""
+    trial = _Trial(graph, 2)
+    trial.run()
+    several = (r if isinstance(r, list) else [r] for r in trial.results)
+    return [[b.tensor for b in results if isinstance(b, Bounded)] for results in several]
 
 
 def _check_sizes(graph: CreditGraph, results: Sequence[Sequence[Any]]) -> None:
@@ -132,10 +138,7 @@ class _Trial:
             return result
         several = not isinstance(result, Tensor)
         tensors = list(result) if several else [result]
-        held = [t for t in tensors if isinstance(t, Tensor)]
-        if name in _HELD_BROADCAST:
-            held += [named["x1"].tensor - named["x2"].tensor] * 2
-        for tensor in held:
+        for tensor in tensors:
             self.count(tensor)
         bounded = [Bounded(t, result_range(node.op, named, t, i)) for i, t in enumerate(tensors)]
         return bounded if several else bounded[0]

@@ -34,10 +34,9 @@ TEXTS: Mapping[tuple[str, str], re.Pattern[str]] = MappingProxyType(
     {
         ("aten.div.Tensor_mode", "rounding_mode"): re.compile("floor|trunc"),
         ("aten.gelu.default", "approximate"): re.compile("none|tanh"),
-        ("aten.einsum.default", "equation"): re.compile(r"[a-z ]{0,16}(,[a-z ]{0,16})?->[a-z ]{0,16}"),
     }
 )
-"""What the text arguments may be. `einsum` takes at most two operands: with more, it holds products unseen."""
+"""What the text arguments may be."""
 
 INTEGER_OPS = ("int.add", "int.sub", "int.mul", "int.floordiv", "int.mod")
 """Arithmetic on sizes, each with two integers."""

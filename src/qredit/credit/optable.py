@@ -14,7 +14,6 @@ TABLE = """
 # one number in, one number out
 abs(Tensor self) -> Tensor
 acos(Tensor self) -> Tensor
-asin(Tensor self) -> Tensor
 atan(Tensor self) -> Tensor
 bitwise_not(Tensor self) -> Tensor
 ceil(Tensor self) -> Tensor
@@ -22,18 +21,15 @@ cos(Tensor self) -> Tensor
 elu(Tensor self, Scalar alpha=1, Scalar scale=1, Scalar input_scale=1) -> Tensor
 erf(Tensor self) -> Tensor
 exp(Tensor self) -> Tensor
-expm1(Tensor self) -> Tensor
 floor(Tensor self) -> Tensor
 gelu(Tensor self, *, str approximate="none") -> Tensor
 hardtanh(Tensor self, Scalar min_val=-1, Scalar max_val=1) -> Tensor
-isfinite(Tensor self) -> Tensor
 isinf(Tensor self) -> Tensor
 isnan(Tensor self) -> Tensor
 leaky_relu(Tensor self, Scalar negative_slope=0.01) -> Tensor
 log(Tensor self) -> Tensor
 log1p(Tensor self) -> Tensor
 log2(Tensor self) -> Tensor
-log_sigmoid(Tensor self) -> Tensor
 logical_not(Tensor self) -> Tensor
 nan_to_num(Tensor self, float? nan=None, float? posinf=None, float? neginf=None) -> Tensor
 neg(Tensor self) -> Tensor
@@ -57,12 +53,9 @@ atan2(Tensor self, Tensor other) -> Tensor
 div.Tensor(Tensor self, Operand other) -> Tensor
 div.Tensor_mode(Tensor self, Operand other, *, str? rounding_mode) -> Tensor
 floor_divide(Tensor self, Operand other) -> Tensor
-fmod.Scalar(Tensor self, Scalar other) -> Tensor
 hypot(Tensor self, Tensor other) -> Tensor
 maximum(Tensor self, Tensor other) -> Tensor
 minimum(Tensor self, Tensor other) -> Tensor
-max.other(Tensor self, Tensor other) -> Tensor
-min.other(Tensor self, Tensor other) -> Tensor
 mul.Tensor(Tensor self, Operand other) -> Tensor
 pow.Scalar(Scalar self, Tensor exponent) -> Tensor
 pow.Tensor_Scalar(Tensor self, Scalar exponent) -> Tensor
@@ -75,10 +68,8 @@ sub.Tensor(Tensor self, Operand other, *, Scalar alpha=1) -> Tensor
 # comparison, logic, choice
 __and__.Tensor(Tensor self, Tensor other) -> Tensor
 __or__.Tensor(Tensor self, Tensor other) -> Tensor
-__xor__.Tensor(Tensor self, Tensor other) -> Tensor
 bitwise_and.Tensor(Tensor self, Tensor other) -> Tensor
 bitwise_or.Tensor(Tensor self, Tensor other) -> Tensor
-bitwise_xor.Tensor(Tensor self, Tensor other) -> Tensor
 clamp(Tensor self, Scalar? min=None, Scalar? max=None) -> Tensor
 clamp.Tensor(Tensor self, Tensor? min=None, Tensor? max=None) -> Tensor
 clamp_max(Tensor self, Scalar max) -> Tensor
@@ -91,7 +82,6 @@ ge.Scalar(Tensor self, Scalar other) -> Tensor
 ge.Tensor(Tensor self, Tensor other) -> Tensor
 gt.Scalar(Tensor self, Scalar other) -> Tensor
 gt.Tensor(Tensor self, Tensor other) -> Tensor
-isclose(Tensor self, Tensor other, float rtol=1e-05, float atol=1e-08, bool equal_nan=False) -> Tensor
 le.Scalar(Tensor self, Scalar other) -> Tensor
 le.Tensor(Tensor self, Tensor other) -> Tensor
 logical_and(Tensor self, Tensor other) -> Tensor
@@ -117,11 +107,9 @@ any(Tensor self) -> Tensor
 any.dim(Tensor self, int dim, bool keepdim=False) -> Tensor
 argmax(Tensor self, int? dim=None, bool keepdim=False) -> Tensor
 argmin(Tensor self, int? dim=None, bool keepdim=False) -> Tensor
-argsort(Tensor self, int dim=-1, bool descending=False) -> Tensor
 count_nonzero.dim_IntList(Tensor self, int[] dim) -> Tensor
 cumprod(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor
 cumsum(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor
-linalg_norm(Tensor self, Scalar? ord=None, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor
 linalg_vector_norm(Tensor self, Scalar ord=2, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor
 log_softmax.int(Tensor self, int dim, ScalarType? dtype=None) -> Tensor
 logsumexp(Tensor self, int[1] dim, bool keepdim=False) -> Tensor
@@ -132,32 +120,22 @@ mean.dim(Tensor self, int[1]? dim, bool keepdim=False, *, ScalarType? dtype=None
 median.dim(Tensor self, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)
 min(Tensor self) -> Tensor
 min.dim(Tensor self, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)
-norm.ScalarOpt_dim(Tensor self, Scalar? p, int[1] dim, bool keepdim=False) -> Tensor
 prod(Tensor self, *, ScalarType? dtype=None) -> Tensor
 prod.dim_int(Tensor self, int dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor
 softmax.int(Tensor self, int dim, ScalarType? dtype=None) -> Tensor
 sort(Tensor self, int dim=-1, bool descending=False) -> (Tensor values, Tensor indices)
 sort.stable(Tensor self, *, bool? stable, int dim=-1, bool descending=False) -> (Tensor values, Tensor indices)
-std(Tensor self, bool unbiased=True) -> Tensor
 std.correction(Tensor self, int[1]? dim=None, *, Scalar? correction=None, bool keepdim=False) -> Tensor
-std.dim(Tensor self, int[1]? dim, bool unbiased=True, bool keepdim=False) -> Tensor
 sum(Tensor self, *, ScalarType? dtype=None) -> Tensor
 sum.dim_IntList(Tensor self, int[1]? dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor
 topk(Tensor self, SymInt k, int dim=-1, bool largest=True, bool sorted=True) -> (Tensor values, Tensor indices)
-var(Tensor self, bool unbiased=True) -> Tensor
 var.correction(Tensor self, int[1]? dim=None, *, Scalar? correction=None, bool keepdim=False) -> Tensor
-var.dim(Tensor self, int[1]? dim, bool unbiased=True, bool keepdim=False) -> Tensor
 
 # products and distances
 bmm(Tensor self, Tensor mat2) -> Tensor
 cdist(Tensor x1, Tensor x2, float p=2.) -> Tensor
-cosine_similarity(Tensor x1, Tensor x2, int dim=1, float eps=1e-08) -> Tensor
-einsum(str equation, Tensor[] tensors) -> Tensor
-linear(Tensor input, Tensor weight, Tensor? bias=None) -> Tensor
-matmul(Tensor self, Tensor other) -> Tensor
 mm(Tensor self, Tensor mat2) -> Tensor
 mv(Tensor self, Tensor vec) -> Tensor
-pairwise_distance(Tensor x1, Tensor x2, float p=2., float eps=1e-06, bool keepdim=False) -> Tensor
 
 # shape
 _unsafe_view(Tensor self, SymInt[] size) -> Tensor
@@ -170,7 +148,6 @@ expand(Tensor self, SymInt[] size) -> Tensor
 flip(Tensor self, int[] dims) -> Tensor
 permute(Tensor self, int[] dims) -> Tensor
 repeat(Tensor self, SymInt[] repeats) -> Tensor
-repeat_interleave.self_int(Tensor self, SymInt repeats, int? dim=None) -> Tensor
 roll(Tensor self, SymInt[1] shifts, int[1] dims=[]) -> Tensor
 select.int(Tensor self, int dim, SymInt index) -> Tensor
 slice.Tensor(Tensor self, int dim=0, SymInt? start=None, SymInt? end=None, SymInt step=1) -> Tensor
@@ -197,13 +174,11 @@ gather(Tensor self, int dim, Tensor index) -> Tensor
 index.Tensor(Tensor self, Tensor?[] indices) -> Tensor
 index_put(Tensor self, Tensor?[] indices, Tensor values) -> Tensor
 index_select(Tensor self, int dim, Tensor index) -> Tensor
-one_hot(Tensor self, int num_classes) -> Tensor
 scatter.src(Tensor self, int dim, Tensor index, Tensor src) -> Tensor
 scatter.value(Tensor self, int dim, Tensor index, Scalar value) -> Tensor
 scatter_add(Tensor self, int dim, Tensor index, Tensor src) -> Tensor
 select_scatter(Tensor self, Tensor src, int dim, SymInt index) -> Tensor
 slice_scatter(Tensor self, Tensor src, int dim=0, SymInt? start=None, SymInt? end=None, SymInt step=1) -> Tensor
-take_along_dim(Tensor self, Tensor indices, int? dim=None) -> Tensor
 
 # making and converting
 _to_copy(Tensor self, *, ScalarType? dtype=None) -> Tensor

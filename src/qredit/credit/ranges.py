@@ -44,12 +44,12 @@ _EXACT = 2**24
 _SAME_AS_SELF = frozenset(
     (
         "_unsafe_view", "alias", "clone", "detach", "diagonal", "expand", "flip", "permute", "repeat",
-        "repeat_interleave", "roll", "select", "slice", "split", "split_with_sizes", "squeeze", "t", "transpose",
-        "unbind", "unsqueeze", "view", "gather", "index", "index_select", "take_along_dim", "amax", "amin", "max",
+        "roll", "select", "slice", "split", "split_with_sizes", "squeeze", "t", "transpose",
+        "unbind", "unsqueeze", "view", "gather", "index", "index_select", "amax", "amin", "max",
         "min", "floor", "ceil", "round", "trunc", "sort", "topk", "median",
     )
 )  # fmt: skip
-_INDICES = frozenset({"argmax", "argmin", "argsort"})
+_INDICES = frozenset({"argmax", "argmin"})
 _INDICES_SECOND = frozenset({"max", "min", "sort", "topk", "median"})
 
 
@@ -65,8 +65,6 @@ def result_range(op: str, named: Named, result: Tensor, item: int) -> Range | No
     if result.dtype == torch.bool:
         return Range(0, 1)
     name = op.split(".")[1]
-    if "other" in named and name in ("max", "min"):
-        name += "imum"  # of two tensors
     if name in _INDICES or (name in _INDICES_SECOND and item == 1):
         found: Range | None = Range(0, _length(named, name) - 1)
     elif name in _SAME_AS_SELF:
