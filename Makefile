@@ -4,11 +4,11 @@
 #   make test                    install what the tests need, then run them all
 #   make install TORCH=cuda      variables: see scripts/install.sh
 
-VENV = .venv
-WORKERS = 2
-PYTHON =
-TORCH = auto
-TORCH_INDEX =
+VENV ?= .venv
+WORKERS ?= 2
+PYTHON ?=
+TORCH ?= auto
+TORCH_INDEX ?=
 export VENV PYTHON TORCH TORCH_INDEX
 
 BIN = $(VENV)/bin
