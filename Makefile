@@ -4,7 +4,8 @@
 #   make test                    install what the tests need, then run them all
 #   make install TORCH=cuda      variables: see scripts/install.sh
 
-VENV ?= .venv
+# Not from the environment: `make clean` deletes it.
+VENV = .venv
 WORKERS ?= 2
 PYTHON ?=
 TORCH ?= auto
