@@ -75,7 +75,7 @@ class Comparison:
     seeds: tuple[int, ...]
     """Seeds that every algorithm was trained with."""
     environment_steps: int
-    """Environment steps per training."""
+    """Environment steps asked of each training; it ends with the episodes in which they are reached."""
     jobs: int
     """Trainings that ran at the same time: wall-clock seconds depend on it."""
     random_episodes: int

@@ -8,12 +8,34 @@ from typing import Any
 
 from qredit.files import write_json
 from qredit.marl.comparison import RESULT
+from qredit.marl.settings import TrainSettings
 from qredit.marl.worker import Report
 from qredit.runs import Run
 from qredit.task import Task
 
 _SEED = 0
 """The random policy has one stream of its own, whatever seeds the algorithms are trained with."""
+
+
+def train_one(arguments: Mapping[str, Any], report: Report) -> None:
+    """Train in a folder of its own, from where an earlier attempt left off.
+
+    Args:
+        arguments: `task`, `training` (the settings), `mixer_path` or `None`, `folder`.
+    """
+    from qredit.marl.training import train
+
+    mixer = arguments["mixer_path"]
+    run = Run(Path(arguments["folder"]))
+    with run.writing():
+        train(
+            Task.model_validate(arguments["task"]),
+            TrainSettings(**arguments["training"]),
+            run,
+            mixer_path=None if mixer is None else Path(mixer),
+            resume=True,
+            on_progress=report,
+        )
 
 
 def evaluate_random(arguments: Mapping[str, Any], report: Report) -> None:

@@ -26,6 +26,7 @@ import qredit
 from qredit.artifact import CREDIT_GRAPH, load_artifact
 from qredit.errors import ConfigurationError, RunFolderError
 from qredit.files import read_json_untrusted, write_atomic, write_json
+from qredit.marl.algorithms import algorithm_of
 from qredit.marl.comparison import (
     BASELINE,
     RESULT,
@@ -88,6 +89,8 @@ def compare(
         QreditError: whatever a training raises; the others stop, and all can be resumed.
     """
     check_comparable(contenders, seeds)
+    for contender in contenders:
+        algorithm_of(contender.settings.algorithm, contender.mixer_path)
     workers = usable_cores() if jobs is None else jobs
     folders = {(c.name, seed): run.path / f"{c.name}-seed{seed}" for c in contenders for seed in seeds}
     work = [_random_job(task, run)]
@@ -95,7 +98,8 @@ def compare(
     unfinished = [job for job in work if not _is_finished(job, on_progress)]
     run_jobs(unfinished, workers=workers, on_progress=on_progress)
     trainings = {c.name: {seed: read_training(folders[c.name, seed]) for seed in seeds} for c in contenders}
-    return _conclude(task, trainings, run, jobs=workers)
+    steps = max(contender.settings.total_steps for contender in contenders)
+    return _conclude(task, trainings, run, environment_steps=steps, jobs=workers)
 
 
 def check_comparable(contenders: Sequence[Contender], seeds: Sequence[int]) -> None:
@@ -137,14 +141,19 @@ def _differences(expected: Mapping[str, Any], found: Mapping[str, Any]) -> str:
     """Entries in which two records differ, in words; empty when they agree."""
     names = sorted(set(expected) | set(found))
     unequal = [name for name in names if expected.get(name) != found.get(name)]
-    return ", ".join(f"`{name}` is {expected.get(name)!r} and {found.get(name)!r}" for name in unequal)[:500]
+    words = []
+    for name in unequal:
+        ours, theirs = expected.get(name), found.get(name)
+        inner = _differences(ours, theirs) if isinstance(ours, dict) and isinstance(theirs, dict) else ""
+        words.append(inner or f"`{name}` is {ours!r} and {theirs!r}")
+    return ", ".join(words)[:500]
 
 
 def _random_job(task: Task, run: Run) -> Job:
     folder = run.path / _RANDOM
-    record = {"task": task.model_dump(mode="json"), "episodes": RANDOM_EPISODES}
+    record = {"task": _facts(task), "episodes": RANDOM_EPISODES}
     _open_folder(folder, kind="evaluate", name=task.name, settings=_plain(record))
-    arguments = {**record, "folder": str(folder)}
+    arguments = {**record, "task": task.model_dump(mode="json"), "folder": str(folder)}
     return Job(_RANDOM, EVALUATE_RANDOM, arguments, total=RANDOM_EPISODES, log=folder / "worker.log")
 
 
@@ -152,13 +161,23 @@ def _train_job(task: Task, contender: Contender, seed: int, folder: Path) -> Job
     settings = dataclasses.replace(contender.settings, seed=seed)
     mixer = contender.mixer_path
     record = {
-        "task": task.model_dump(mode="json"),
+        "task": _facts(task),
         "training": dataclasses.asdict(settings),
-        "mixer_sha256": None if mixer is None else load_artifact(mixer).manifest["files"][CREDIT_GRAPH],
+        "mixer_sha256": None if mixer is None else load_artifact(mixer).manifest["files"].get(CREDIT_GRAPH),
     }
     _open_folder(folder, kind="train", name=task.name, settings=_plain(record))
-    arguments = {**record, "mixer_path": None if mixer is None else str(mixer), "folder": str(folder)}
+    arguments = {
+        "task": task.model_dump(mode="json"),
+        "training": record["training"],
+        "mixer_path": None if mixer is None else str(mixer),
+        "folder": str(folder),
+    }
     return Job(folder.name, TRAIN, arguments, total=settings.total_steps, log=folder / "worker.log")
+
+
+def _facts(task: Task) -> dict[str, Any]:
+    """What of a task a training depends on: not the texts for the language model."""
+    return task.model_dump(mode="json", exclude={"title", "description", "goal", "reward"})
 
 
 def _open_folder(folder: Path, *, kind: str, name: str, settings: Mapping[str, Any]) -> None:
@@ -185,7 +204,9 @@ def _is_finished(job: Job, on_progress: OnProgress) -> bool:
     return finished
 
 
-def _conclude(task: Task, trainings: Mapping[str, Mapping[int, Training]], run: Run, *, jobs: int) -> Comparison:
+def _conclude(
+    task: Task, trainings: Mapping[str, Mapping[int, Training]], run: Run, *, environment_steps: int, jobs: int
+) -> Comparison:
     """Rows, files and picture from finished trainings."""
     # Late: matplotlib takes a while to load, and whoever mistypes a setting need not wait for it.
     from qredit.marl.plots import learning_curves_figure, save_learning_curves
@@ -196,11 +217,10 @@ def _conclude(task: Task, trainings: Mapping[str, Mapping[int, Training]], run: 
     rows += [algorithm_row(n, by_seed, baseline if n != BASELINE else None) for n, by_seed in trainings.items()]
     if task.optimum is not None:
         rows.append(reference_row("optimum", task.optimum))
-    everyone = [training for by_seed in trainings.values() for training in by_seed.values()]
     comparison = Comparison(
         task=task.name,
         seeds=tuple(next(iter(trainings.values()))),
-        environment_steps=max(training.environment_steps for training in everyone),
+        environment_steps=environment_steps,
         jobs=jobs,
         random_episodes=RANDOM_EPISODES,
         rows=tuple(rows),

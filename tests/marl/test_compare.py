@@ -150,7 +150,7 @@ def test_ctrl_c_stops_it_and_leaves_what_is_finished(run: Run) -> None:
 
 def test_going_on_with_other_settings_is_refused(run: Run) -> None:
     compare(TASK, contenders("vdn"), [0], run, jobs=1)
-    with pytest.raises(RunFolderError, match=r"other settings: .*learning_rate.*without `--resume`"):
+    with pytest.raises(RunFolderError, match=r": `learning_rate` is 0.1 and 0.0005\. .*without `--resume`"):
         compare(TASK, contenders("vdn", learning_rate=0.1), [0], run, jobs=1)
     assert visits(run) == {"vdn-seed0": 1}
 
@@ -175,6 +175,17 @@ def test_more_seeds_can_be_added_to_a_finished_comparison(run: Run) -> None:
     found = compare(TASK, contenders("vdn"), [0, 1, 2], run, jobs=2)
     assert visits(run) == {"vdn-seed0": 1, "vdn-seed1": 1, "vdn-seed2": 1}
     assert found.row("vdn").return_interval is not None
+
+
+def test_words_for_the_language_model_may_change_between_attempts(run: Run) -> None:
+    first = compare(TASK, contenders("vdn"), [0], run, jobs=1)
+    assert compare(TASK.model_copy(update={"goal": "new words"}), contenders("vdn"), [0], run, jobs=1) == first
+
+
+def test_an_algorithm_without_its_artifact_stops_before_anything_is_made(run: Run) -> None:
+    with pytest.raises(ConfigurationError, match="`qllm`: it needs a credit function"):
+        compare(TASK, contenders("vdn", "qllm"), [0], run, jobs=1)
+    assert [path.name for path in run.path.iterdir()] == ["run.json"]
 
 
 def test_without_vdn_nothing_stands_beside_it(run: Run) -> None:
