@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 
 from qredit.errors import ConfigurationError, TaskFileError
 from qredit.layout import StateField, StateLayout
+from qredit.prompts import probe_states_path
 from qredit.states import load_states
 from qredit.task import Task, builtin_task_names, parse_task, task_path
 
 if TYPE_CHECKING:
     from qredit.contracts import States
 
-PROBE_STATES = Path(__file__).parents[1] / "prompts" / "probe_states"
-PROBE_VERSION = "v1"
 N_PROBE_STATES = 256
 PROBE_SEED = 0
 
@@ -85,11 +84,6 @@ def flat_subject(*, n_agents: int, state_dim: int, states_path: Path | None = No
         normal = np.random.default_rng(PROBE_SEED).standard_normal((N_PROBE_STATES, state_dim))
         states = normal.astype(np.float32)
     return Subject(f"{n_agents} agents, state of {state_dim}", n_agents, layout, states)
-
-
-def probe_states_path(task_name: str) -> Path:
-    """Where the versioned probe states of a built-in task lie."""
-    return PROBE_STATES / f"{task_name}.{PROBE_VERSION}.npz"
 
 
 def _beside(task_file: Path, name: str) -> Path:

@@ -8,7 +8,7 @@ import functools
 import inspect
 import textwrap
 import typing
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -36,17 +36,17 @@ def with_settings(settings: type, *, leave_out: Collection[str] = ()) -> Callabl
     """
     hints = typing.get_type_hints(settings)
     texts = field_help(settings)
-    fields = [f for f in dataclasses.fields(settings) if f.name not in leave_out]
+    fields = [f for f in dataclasses.fields(settings) if f.name not in leave_out and f.name not in given]
 
     def wrap(function: Callable[..., R]) -> Callable[..., R]:
         own = inspect.signature(function, eval_str=True)
-        kept = [p for p in own.parameters.values() if p.name != "settings"]
+        kept = [p for p in own.parameters.values() if p.name != parameter]
         options = [_option(field, hints[field.name], texts.get(field.name, "")) for field in fields]
 
         @functools.wraps(function)
         def command(**arguments: Any) -> R:
             values = {f.name: arguments.pop(f.name) for f in fields}
-            return function(**arguments, settings=settings(**values))
+            return function(**arguments, **{parameter: settings(**given, **values)})
 
         parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in kept] + options
         command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

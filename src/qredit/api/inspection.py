@@ -1,0 +1,169 @@
+"""`qredit inspect`: a generation's trace as typed data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qredit.errors import ConfigurationError
+from qredit.files import read_untrusted
+from qredit.graphs import read_trace
+from qredit.runs import Run, open_run
+
+SOURCE_LIMIT = 1_000_000
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One reply of the coder and what became of it."""
+
+    number: int
+    """Its number among all attempts of the run, from 1, as `--code` and `--diff` take it."""
+    round: int
+    """Round, from 1."""
+    candidate: int
+    """Candidate of the round, from 1."""
+    attempt: int
+    """Attempt of the candidate, from 1."""
+    verdict: str
+    """`accepted`, `rejected` or `no_code`."""
+    message: str
+    """Why it was rejected, or the warnings of an accepted one; may quote what a model wrote."""
+    line: int | None
+    """Line of the code that the message is about."""
+    sha: str | None
+    """SHA-256 of the source; `None` without code."""
+    seconds: float
+    """How long the model took."""
+    tokens: int
+    """Tokens read and written."""
+    figures: str
+    """Credit statistics of an accepted one."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The evaluator's choice of one round."""
+
+    round: int
+    """Round, from 1."""
+    chosen: str
+    """SHA-256 of the chosen source."""
+    reason: str
+    """Why, in the evaluator's words; empty where no new candidate passed."""
+    tips: str
+    """Tips for the next round."""
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """The story of a generation."""
+
+    run: Run
+    """The run folder."""
+    task: str
+    """Name of the task."""
+    model: str
+    """Which model was asked."""
+    status: str
+    """Status of the run: running, finished, failed, interrupted."""
+    attempts: tuple[Attempt, ...]
+    """All replies of the coder, in the order of rounds and candidates."""
+    choices: tuple[Choice, ...]
+    """The evaluator's choices."""
+    notes: tuple[str, ...]
+    """Duplicates, unusable choices, rounds in which all failed, and errors, in the order in which they happened."""
+    chosen: str
+    """SHA-256 of the final function; empty while there is none."""
+    input_tokens: int
+    """Tokens read by the models."""
+    output_tokens: int
+    """Tokens written by the models."""
+    seconds: float
+    """Model time, all calls added up."""
+
+    def source(self, number: int) -> str:
+        """The code of an attempt.
+
+        Raises:
+            ConfigurationError: there is no such attempt, or it had no code.
+        """
+        found = next((a for a in self.attempts if a.number == number), None)
+        if found is None or found.sha is None:
+            raise ConfigurationError(
+                f"candidate {number} of run `{self.run.path}`",
+                cause="it had no code" if found else f"there are {len(self.attempts)}",
+                remedy="Give a number from the first column of `qredit inspect RUN`.",
+            )
+        path = self.run.path / "candidates" / f"{found.sha}.py"
+        return read_untrusted(path, limit=SOURCE_LIMIT).decode("utf-8", "replace")
+
+
+def inspect_run(name_or_path: str | Path) -> Inspection:
+    """Read the trace of a generation, finished or not.
+
+    Raises:
+        UnknownNameError: no such run.
+        RunFolderError: it is no generation, or of another version.
+        ArtifactError: the trace is damaged.
+    """
+    run = open_run(name_or_path, kind="generate")
+    records = read_trace(run.trace_path) if run.trace_path.exists() else []
+    head = next((r for r in records if r["type"] == "run"), {})
+    messages = {r["id"]: r for r in records if r["type"] == "message"}
+    verdicts = sorted(
+        (r for r in records if r["type"] == "verdict"), key=lambda r: (r["round"], r["candidate"], r["attempt"])
+    )
+    record = run.record
+    return Inspection(
+        run=run,
+        task=str(head.get("task", {}).get("name", record.get("name", ""))),
+        model=str(head.get("gen_ai.request.model", "")),
+        status=str(record.get("status", "")),
+        attempts=tuple(_attempt(n, v, messages) for n, v in enumerate(verdicts, 1)),
+        choices=tuple(_choice(r) for r in records if r["type"] in ("choice", "kept")),
+        notes=tuple(note for r in records if (note := _note(r))),
+        chosen=str(next((r["chosen"] for r in records if r["type"] == "result"), "")),
+        input_tokens=sum(int(m["gen_ai.usage.input_tokens"]) for m in messages.values()),
+        output_tokens=sum(int(m["gen_ai.usage.output_tokens"]) for m in messages.values()),
+        seconds=sum(float(m["seconds"]) for m in messages.values()),
+    )
+
+
+def _attempt(number: int, record: Mapping[str, Any], messages: Mapping[str, Mapping[str, Any]]) -> Attempt:
+    call = messages.get(str(record["id"]).removeprefix("verdict/"), {})
+    read, written = call.get("gen_ai.usage.input_tokens", 0), call.get("gen_ai.usage.output_tokens", 0)
+    return Attempt(
+        number=number,
+        round=int(record["round"]),
+        candidate=int(record["candidate"]),
+        attempt=int(record["attempt"]),
+        verdict=str(record["verdict"]),
+        message=str(record.get("message") or "; ".join(record.get("warnings") or ())),
+        line=record.get("line"),
+        sha=record.get("sha"),
+        seconds=float(call.get("seconds", 0.0)),
+        tokens=int(read) + int(written),
+        figures=str(record.get("figures") or ""),
+    )
+
+
+def _choice(record: Mapping[str, Any]) -> Choice:
+    reason, tips = str(record.get("reason", "")), str(record.get("tips", ""))
+    return Choice(int(record["round"]), str(record["chosen"]), reason, tips)
+
+
+def _note(record: Mapping[str, Any]) -> str:
+    where = f"round {record.get('round')}"
+    match record["type"]:
+        case "duplicate":
+            return f"{where}, candidate {record['candidate']}: the same as {str(record['of'])[:8]}, left out"
+        case "bad_choice":
+            return f"{where}: the evaluator's reply could not be used: {record['message']}"
+        case "all_failed":
+            return f"{where}: all candidates failed: {'; '.join(record['failures'])}"
+        case "error":
+            return f"stopped: {record['message']}"
+    return ""

@@ -1,0 +1,167 @@
+"""`qredit train` and `qredit compare`: data in, learning curves out; no jail and no language model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qredit.artifact import CREDIT_GRAPH, Artifact, bundled_artifact, load_artifact
+from qredit.errors import ArtifactError, ConfigurationError, UnknownNameError
+from qredit.layout import StateLayout
+from qredit.marl.algorithms import ALGORITHMS, algorithm_of
+from qredit.marl.settings import TrainSettings
+from qredit.runs import Run, create_run, list_runs, open_run, runs_root
+from qredit.task import Task, load_task
+
+if TYPE_CHECKING:
+    from qredit.marl.comparison import Comparison
+    from qredit.marl.jobs import JobProgress
+    from qredit.marl.training import TrainResult
+
+BUILTIN = "builtin"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished training."""
+
+    run: Run
+    """Its run folder."""
+    result: TrainResult
+    """What it ended with."""
+
+
+def train(
+    task_name: str,
+    settings: TrainSettings,
+    *,
+    mixer: str | None = None,
+    resume: str | Path | None = None,
+    on_start: Callable[[Run], None] = lambda run: None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Trained:
+    """Train one algorithm with one seed.
+
+    Args:
+        task_name: built-in task or task file, with an environment.
+        settings: the settings.
+        mixer: artifact for `qllm`: its folder, the run that made it, or `builtin`.
+        resume: training run to go on with, exactly where its checkpoint stands.
+        on_start: told of the run folder.
+        on_progress: told of (environment steps done, in all).
+
+    Raises:
+        QreditError: names that do not exist, an artifact for another task, a checkpoint of other settings, ...
+    """
+    from qredit.marl import train as train_one
+
+    task = load_task(task_name)
+    algorithm_of(settings.algorithm, Path(mixer) if mixer else None)
+    artifact = None if mixer is None else find_mixer(mixer, task)
+    record = {
+        "task": task.model_dump(mode="json"),
+        "training": asdict(settings),
+        "mixer_sha256": None if artifact is None else artifact.manifest["files"][CREDIT_GRAPH],
+    }
+    run = open_run(resume, kind="train") if resume else create_run("train", f"{task.name}-{settings.algorithm}", record)
+    on_start(run)
+    with run.writing():
+        result = train_one(
+            task,
+            settings,
+            run,
+            mixer_path=artifact.path if artifact else None,
+            resume=resume is not None,
+            on_progress=on_progress,
+        )
+    return Trained(run, result)
+
+
+def compare(
+    task_name: str,
+    algorithms: Sequence[str],
+    seeds: Sequence[int],
+    settings: TrainSettings,
+    *,
+    mixer: str | None = None,
+    jobs: int | None = None,
+    resume: str | Path | None = None,
+    on_start: Callable[[Run], None] = lambda run: None,
+    on_progress: Callable[[JobProgress], None] = lambda progress: None,
+) -> Comparison:
+    """Train several algorithms with identical settings and the same seeds.
+
+    Args:
+        task_name: built-in task or task file, with an environment.
+        algorithms: names; those that need a credit function get the one of `mixer`.
+        seeds: the seeds.
+        settings: the settings of all; algorithm and seed are replaced.
+        mixer: artifact: its folder, the run that made it, or `builtin`.
+        jobs: trainings at the same time; `None` for as many as there are cores.
+        resume: comparison run to go on with.
+        on_start: told of the run folder.
+        on_progress: told about every training.
+
+    Raises:
+        QreditError: names that do not exist, an artifact for another task, settings that differ from the run's, ...
+    """
+    from qredit.marl.comparison_run import Contender
+    from qredit.marl.comparison_run import compare as compare_all
+
+    task = load_task(task_name)
+    unknown = [name for name in algorithms if name not in ALGORITHMS]
+    if unknown:
+        raise UnknownNameError("algorithm", unknown[0], ALGORITHMS)
+    needing = [name for name in algorithms if ALGORITHMS[name].needs_artifact]
+    if needing and mixer is None:
+        raise ConfigurationError(
+            f"algorithm `{needing[0]}`", cause="it needs a credit function", remedy="Give --mixer ARTIFACT or builtin."
+        )
+    artifact = find_mixer(mixer, task) if mixer is not None and needing else None
+    contenders = [
+        Contender(name, replace(settings, algorithm=name), artifact.path if artifact and name in needing else None)
+        for name in algorithms
+    ]
+    run = open_run(resume, kind="compare") if resume else create_run("compare", task.name, {"seeds": list(seeds)})
+    on_start(run)
+    with run.writing():
+        return compare_all(task, contenders, seeds, run, jobs=jobs, on_progress=on_progress)
+
+
+def find_mixer(name: str, task: Task) -> Artifact:
+    """The artifact that the user named, made for a state of this very layout.
+
+    Args:
+        name: folder of an artifact or of a run, name of a run, or `builtin`.
+        task: the task to train on.
+
+    Raises:
+        UnknownNameError: no such artifact.
+        ArtifactError: damaged, or made for another layout of the state.
+    """
+    from qredit.marl import layout_of
+
+    if name == BUILTIN:
+        path = bundled_artifact(task.name)
+    else:
+        path = next((p for p in (Path(name), runs_root() / name) if p.is_dir()), Path(name))
+        if not path.is_dir():
+            made = [r.path.name for r in list_runs() if (r.path / "artifact").is_dir()]
+            raise UnknownNameError("artifact", name, [*made, BUILTIN])
+    artifact = load_artifact(path)
+    made_for, has = _layout_of(artifact), layout_of(task)
+    if made_for != has:
+        raise ArtifactError(
+            f"artifact `{artifact.path}`",
+            cause=f"it was made for the state of task `{artifact.task}`, which differs from that of `{task.name}`",
+            remedy=f"Generate one with `qredit generate {task.name}`.",
+        )
+    return artifact
+
+
+def _layout_of(artifact: Artifact) -> StateLayout | None:
+    data = artifact.files.get("layout.json")
+    return None if data is None else StateLayout.from_json(json.loads(data))

@@ -1,0 +1,102 @@
+"""`qredit inspect`."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.syntax import Syntax
+from rich.table import Table
+
+from qredit.cli.console import JsonOption, command, out, plain, print_json, program
+
+if TYPE_CHECKING:
+    from qredit.api.inspection import Attempt, Choice, Inspection
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    command(app, "inspect")(inspect)
+
+
+def inspect(
+    run: Annotated[str, typer.Argument(help="Generation: its folder, or its name in the runs folder.")],
+    code: Annotated[int | None, typer.Option(help="Show the code of this candidate (first column).")] = None,
+    diff: Annotated[
+        tuple[int, int] | None, typer.Option(help="Show how two candidates differ (two numbers).")
+    ] = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Show how a credit function came to be: rounds, candidates, verdicts, the evaluator's choices, tokens, time."""
+    from qredit import api
+
+    story = api.inspect_run(run)
+    if code is not None:
+        _show_code(story.source(code), "python", json_output=json_output)
+    elif diff is not None:
+        a, b = (story.source(number).splitlines() for number in diff)
+        lines = difflib.unified_diff(a, b, f"candidate {diff[0]}", f"candidate {diff[1]}", lineterm="")
+        _show_code("\n".join(lines), "diff", json_output=json_output)
+    elif json_output:
+        fields = {k: v for k, v in vars(story).items() if k != "run"}
+        print_json({"run": story.run.path, **fields})
+    else:
+        show_story(story)
+
+
+def show_story(story: Inspection) -> None:
+    """The whole story, round by round."""
+    console = out()
+    console.print(plain(f"{story.run.path}: {story.task}, model {story.model}, {story.status}", "bold"), soft_wrap=True)
+    for number in sorted({a.round for a in story.attempts} | {c.round for c in story.choices}):
+        console.print(plain(f"\nround {number}", "bold"))
+        console.print(_attempts([a for a in story.attempts if a.round == number], story.chosen))
+        for choice in story.choices:
+            if choice.round == number:
+                _show_choice(choice)
+    for note in story.notes:
+        console.print(plain(f"\nnote: {note}"), soft_wrap=True)
+    spent = f"{story.input_tokens} tokens read, {story.output_tokens} written, {story.seconds:.0f} s of model time"
+    console.print(plain(f"\n{spent}"))
+    console.print(plain(f"the code of a candidate: {program()} inspect {story.run.path} --code N"), soft_wrap=True)
+
+
+def _attempts(attempts: list[Attempt], final: str) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for title in ("#", "candidate", "attempt", "code", "verdict", "message"):
+        table.add_column(title, overflow="fold")
+    table.add_column("tokens", justify="right")
+    table.add_column("seconds", justify="right")
+    for a in attempts:
+        style = {"accepted": "green", "rejected": "yellow"}.get(a.verdict, "red")
+        where = f"line {a.line}: " if a.line is not None else ""
+        sha = (a.sha or "-")[:8] + (" (final)" if a.sha and a.sha == final else "")
+        table.add_row(
+            str(a.number),
+            str(a.candidate),
+            str(a.attempt),
+            plain(sha),
+            plain(a.verdict, style),
+            plain(f"{where}{a.message}"),
+            str(a.tokens),
+            f"{a.seconds:.1f}",
+        )
+    return table
+
+
+def _show_choice(choice: Choice) -> None:
+    console = out()
+    if not choice.reason and not choice.tips:
+        console.print(plain(f"no new candidate passed: {choice.chosen[:8]} stays"))
+        return
+    console.print(plain(f"evaluator chose {choice.chosen[:8]}: ", "bold") + plain(choice.reason), soft_wrap=True)
+    if choice.tips:
+        console.print(plain("tips: ", "bold") + plain(choice.tips), soft_wrap=True)
+
+
+def _show_code(text: str, language: str, *, json_output: bool) -> None:
+    if json_output:
+        print_json({"text": text})
+    else:
+        out().print(Syntax(plain(text).plain, language, background_color="default", word_wrap=True))

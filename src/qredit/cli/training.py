@@ -1,0 +1,166 @@
+"""`qredit train` and `qredit compare`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from qredit.cli.console import JsonOption, command, err, out, plain, print_json
+from qredit.cli.options import with_settings
+from qredit.errors import ConfigurationError
+from qredit.marl.settings import TrainSettings
+
+if TYPE_CHECKING:
+    from qredit.marl.comparison import Comparison
+    from qredit.marl.jobs import JobProgress
+
+MixerOption = Annotated[
+    str | None, typer.Option(help="Credit function for qllm: folder of an artifact, name of a run, or `builtin`.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    command(app, "train")(with_settings("settings", TrainSettings)(train))
+    command(app, "compare")(with_settings("settings", TrainSettings, leave_out=("algorithm", "seed"))(compare))
+
+
+def train(
+    task: Annotated[str, typer.Argument(help="Built-in task, or the path of a task file with an environment.")],
+    settings: TrainSettings,
+    mixer: MixerOption = None,
+    resume: Annotated[str | None, typer.Option(help="Training run to go on with, with the same settings.")] = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Train one algorithm on a task. The language model's Python is never executed here."""
+    from qredit import api
+
+    with _progress() as progress:
+        bar = progress.add_task(f"{settings.algorithm} seed {settings.seed}", total=settings.total_steps)
+        trained = api.train(
+            task,
+            settings,
+            mixer=mixer,
+            resume=resume,
+            on_start=lambda run: progress.console.print(plain(f"run {run.path}"), soft_wrap=True),
+            on_progress=lambda done, total: progress.update(bar, completed=done, total=total),
+        )
+    if json_output:
+        print_json({"run": trained.run.path, "result": trained.result})
+        return
+    result = trained.result
+    out().print(
+        plain(
+            f"{result.algorithm}, seed {result.seed}: greedy return {result.final_return:.3f} after "
+            f"{result.environment_steps} steps, area under the curve {result.area_under_curve:.3f}, "
+            f"{result.seconds:.0f} s"
+        ),
+        soft_wrap=True,
+    )
+    if result.vdn_difference is not None:
+        out().print(plain(f"the credit differs from VDN in {100 * result.vdn_difference:.1f} % of the visited states"))
+    out().print(plain(f"curves   {trained.run.path / 'metrics.csv'}, {trained.run.path / 'tensorboard'}"), soft_wrap=True)
+
+
+def compare(
+    task: Annotated[str, typer.Argument(help="Built-in task, or the path of a task file with an environment.")],
+    settings: TrainSettings,
+    algorithms: Annotated[str, typer.Option(help="Algorithms, with commas between.")] = "vdn,qmix,qllm",
+    seeds: Annotated[str, typer.Option(help="Seeds, with commas between, or a range such as 0-4.")] = "0-4",
+    mixer: MixerOption = None,
+    jobs: Annotated[int | None, typer.Option(help="Trainings at the same time; default: one per core.", min=1)] = None,
+    resume: Annotated[str | None, typer.Option(help="Comparison to go on with, with the same settings.")] = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Train several algorithms with identical settings, and show what that shows: table and learning curves."""
+    from qredit import api
+
+    with Bars() as bars:
+        comparison = api.compare(
+            task,
+            [name.strip() for name in algorithms.split(",") if name.strip()],
+            parse_seeds(seeds),
+            settings,
+            mixer=mixer,
+            jobs=jobs,
+            resume=resume,
+            on_start=lambda run: bars.note(f"run {run.path}"),
+            on_progress=bars.update,
+        )
+    if json_output:
+        print_json({"run": comparison.folder, "comparison": comparison.to_json()})
+        return
+    show_comparison(comparison)
+    out().print(plain(f"picture  {comparison.picture}"), soft_wrap=True)
+    out().print(plain(f"data     {comparison.folder / 'comparison.csv'}"), soft_wrap=True)
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Seeds out of `0,1,5` or `0-4`.
+
+    Raises:
+        ConfigurationError: neither.
+    """
+    try:
+        seeds: list[int] = []
+        for part in text.split(","):
+            first, dash, last = part.strip().partition("-")
+            seeds += range(int(first), int(last) + 1) if dash else [int(first)]
+        return seeds
+    except ValueError:
+        raise ConfigurationError(
+            f"seeds `{text}`", cause="no list of numbers", remedy="Write `0,1,2` or `0-4`."
+        ) from None
+
+
+class Bars:
+    """One progress bar per training."""
+
+    def __init__(self) -> None:
+        self._progress = _progress()
+        self._bars: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Bars:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def note(self, text: str) -> None:
+        """Print a line above the bars."""
+        self._progress.console.print(plain(text), soft_wrap=True)
+
+    def update(self, job: JobProgress) -> None:
+        """Show how far a training is."""
+        if job.job not in self._bars:
+            self._bars[job.job] = self._progress.add_task(job.job, total=job.total)
+        self._progress.update(self._bars[job.job], completed=job.done, total=job.total)
+
+
+def show_comparison(comparison: Comparison) -> None:
+    """The table of a comparison."""
+    from qredit.marl.tables import comparison_table
+
+    data = comparison_table(comparison)
+    table = Table(title=data.title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for column in data.columns:
+        table.add_column(column.title, justify="right" if column.numeric else "left", overflow="fold")
+    for row in data.rows:
+        table.add_row(*(plain(cell) for cell in row))
+    out().print(table)
+    for note in data.notes:
+        out().print(plain(f"- {note}"), soft_wrap=True)
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=err(),
+    )
