@@ -92,6 +92,10 @@ def compare(
     for contender in contenders:
         algorithm_of(contender.settings.algorithm, contender.mixer_path)
     workers = usable_cores() if jobs is None else jobs
+    if workers < 1:
+        raise ConfigurationError(
+            f"{workers} jobs", cause="somebody has to do the work", remedy="Give --jobs 1 or more, or leave it out."
+        )
     folders = {(c.name, seed): run.path / f"{c.name}-seed{seed}" for c in contenders for seed in seeds}
     work = [_random_job(task, run)]
     work += [_train_job(task, c, seed, folders[c.name, seed]) for c in contenders for seed in seeds]

@@ -188,6 +188,11 @@ def test_an_algorithm_without_its_artifact_stops_before_anything_is_made(run: Ru
     assert [path.name for path in run.path.iterdir()] == ["run.json"]
 
 
+def test_at_least_one_process_has_to_work(run: Run) -> None:
+    with pytest.raises(ConfigurationError, match="--jobs 1 or more"):
+        compare(TASK, contenders("vdn"), [0], run, jobs=0)
+
+
 def test_without_vdn_nothing_stands_beside_it(run: Run) -> None:
     found: Comparison = compare(TASK, contenders("qmix"), [0], run, jobs=1)
     assert found.row("qmix").return_against_vdn is None
