@@ -1,0 +1,156 @@
+"""`torch.export` of a candidate with a dynamic batch, and its errors in the words of a coder."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.export import Dim, ExportedProgram, default_decompositions, export
+
+from qredit.credit.opset import operations
+from qredit.sandbox.trace_candidate import Candidate
+from qredit.sandbox.trace_failure import FILENAME, CandidateCode, Place, TraceFailure, place_of, short, text_of
+
+BATCH_MAX = 65536
+"""Largest batch that the recording is made for; the smallest is 2, since torch treats 1 apart."""
+
+_BRANCH = (
+    "the program's path depends on values of tensors, which differ from state to state. "
+    "Compute both sides and choose with `torch.where(condition, a, b)`, or multiply by a 0/1 mask."
+)
+_NUMBER = (
+    "it turns a tensor into a Python number, so it cannot work for a whole batch. Keep it a tensor "
+    "(no `.item()`, `int(x)`, `float(x)`), for example with `gather` or broadcasting."
+)
+_BATCH = (
+    "the code is bound to one batch size: it loops over the batch, or uses `len(x)`, `int(...)` or a fixed number "
+    "where the batch size belongs. Use `x.shape[0]` only as a size (`torch.zeros(B, N)`, `view(B, -1)`) and compute "
+    "all rows at once; loops over agents are fine."
+)
+_STACK = "it builds a tensor out of tensor values. Use `torch.stack([a, b], dim=-1)` instead of `torch.tensor([a, b])`."
+_NUMPY = "it leaves torch (numpy or Python numbers). Use the functions of torch on tensors."
+
+
+def record(candidate: Candidate) -> ExportedProgram:
+    """Record a candidate as a pure graph of `aten` operations that works for any batch.
+
+    Raises:
+        TraceFailure: it cannot be recorded, with the line and a remedy.
+    """
+    batch = Dim("batch", min=2, max=BATCH_MAX)
+    shapes = tuple({0: batch} for _ in candidate.example)
+    module = _OneInput(candidate) if len(candidate.example) == 1 else _TwoInputs(candidate)
+    with warnings.catch_warnings(), _guards() as guards, _Recording(candidate.source, guards):
+        warnings.simplefilter("ignore")  # torch warns about its own internals
+        program = export(module, candidate.example, dynamic_shapes=shapes, strict=False)
+        pure: ExportedProgram = program.run_decompositions(dict(_decompositions()))
+        return pure
+
+
+class _OneInput(torch.nn.Module):
+    """The weights form as a module: `torch.export` wants named inputs."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, state: Tensor) -> Any:
+        return self.function(state)
+
+
+class _TwoInputs(_OneInput):
+    """The general form."""
+
+    def forward(self, agents_q: Tensor, state: Tensor) -> Any:  # type: ignore[override]
+        return self.function(agents_q, state)
+
+
+@cache
+def _decompositions() -> dict[Any, Callable[..., Any]]:
+    """How to express operations that no credit graph has by others, perhaps allowed ones."""
+    allowed = {operation.call for operation in operations().values()}
+    table: dict[Any, Callable[..., Any]] = default_decompositions()
+    return {op: table[op] for op in table if op not in allowed} | {torch.ops.aten.one_hot.default: _one_hot}
+
+
+def _one_hot(index: Tensor, num_classes: int = -1) -> Tensor:
+    """`one_hot` without torch's check that the index is in range: outside it, the row is zero."""
+    if num_classes < 1:
+        raise TraceFailure("unsupported", "`one_hot` needs the number of classes: `F.one_hot(index, num_classes)`.")
+    classes = torch.arange(num_classes, device=index.device)
+    return (index.unsqueeze(-1) == classes).to(torch.int64)
+
+
+class _Recording(CandidateCode):
+    """Around the recording: the function already ran on plain tensors, so what fails now is about recording."""
+
+    def __init__(self, source: str, guards: _GuardLines) -> None:
+        super().__init__(source)
+        self.guards = guards
+
+    def failure(self, error: BaseException) -> TraceFailure:
+        place = place_of(error, self.source)
+        text = text_of(error)
+        if "Constraints violated" in text:
+            place = Place(self.source, self.guards.line("specialized it to be a constant" in text))
+            cause = _BATCH
+        elif type(error).__name__ == "GuardOnDataDependentSymNode":
+            cause = _NUMBER if any(call in place.code for call in ("int(", "float(", "range(", "[")) else _BRANCH
+            words = place.code.split("(")[0].split()
+            cause = _BRANCH if words[:1] in (["if"], ["elif"], ["while"], ["assert"]) else cause
+        elif "numpy" in text:
+            cause = _NUMPY
+        elif "data is not allocated yet" in text:
+            cause = _STACK
+        else:
+            cause = f"it runs, but cannot be recorded for every batch size: {type(error).__name__}: {short(text)}"
+        return TraceFailure("trace", f"{place}{cause}", place.line)
+
+
+class _GuardLines(logging.Handler):
+    """Remembers at which line of the candidate the recording had to assume something about the batch size.
+
+    torch's final complaint names no line, but it logs each assumption at the moment it makes it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.seen: list[tuple[str, int]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if "guard added" not in str(record.msg) or not isinstance(record.args, tuple) or len(record.args) < 2:
+            return
+        frame: FrameType | None = sys._getframe()
+        while frame is not None and frame.f_code.co_filename != FILENAME:
+            frame = frame.f_back
+        if frame is not None:
+            self.seen.append((str(record.args[1]), frame.f_lineno))
+
+    def line(self, fixed: bool) -> int | None:
+        """Line of the assumption: that the batch size is `fixed` to a constant, or another."""
+        lines = [line for text, line in self.seen if not fixed or text.startswith("Eq(")]
+        if not lines:
+            return None
+        return lines[0] if fixed else lines[-1]
+
+
+@contextmanager
+def _guards() -> Iterator[_GuardLines]:
+    logger = logging.getLogger("torch.fx.experimental.symbolic_shapes")
+    handler = _GuardLines()
+    before = logger.handlers, logger.level, logger.propagate
+    logger.handlers, logger.propagate = [handler], False  # torch's own handler would print
+    logger.setLevel(logging.INFO)
+    try:
+        yield handler
+    finally:
+        logger.handlers, level, logger.propagate = before
+        logger.setLevel(level)
