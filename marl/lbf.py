@@ -71,7 +71,7 @@ class LevelBasedForaging:
         now = self._now
         now.rewards.fill(0)
         now.agent_rewards.fill(0)
-        for b in np.flatnonzero(~(now.terminated | now.truncated)):
+        for b in np.flatnonzero(~(now.terminated | now.truncated)).tolist():
             simulator = self._simulators[b]
             observations, rewards, _, _, _ = simulator.step(actions[b].tolist())
             now.observations[b] = observations

@@ -33,7 +33,8 @@ class RewardScale:
         """Standardised rewards."""
         mean = self.total / max(self.count, 1)
         deviation = max(self.total_square / max(self.count, 1) - mean**2, 1e-8) ** 0.5
-        return (rewards - mean) / deviation
+        standardised: Tensor = (rewards - mean) / deviation
+        return standardised
 
 
 class Learner:
@@ -51,8 +52,8 @@ class Learner:
         self.target.requires_grad_(False)
         self.reward_scale = RewardScale()
         self._settings = settings
-        self._parameters = list(self.online.parameters())
-        self._target_parameters = list(self.target.parameters())
+        self._parameters: list[Tensor] = list(self.online.parameters())
+        self._target_parameters: list[Tensor] = list(self.target.parameters())
         self.optimiser = torch.optim.Adam(self._parameters, lr=settings.learning_rate, foreach=True)
 
     def update(self, episodes: Episodes) -> Tensor:

@@ -23,9 +23,7 @@ def register(app: typer.Typer) -> None:
 def inspect(
     run: Annotated[str, typer.Argument(help="Generation: its folder, or its name in the runs folder.")],
     code: Annotated[int | None, typer.Option(help="Show the code of this candidate (first column).")] = None,
-    diff: Annotated[
-        tuple[int, int] | None, typer.Option(help="Show how two candidates differ (two numbers).")
-    ] = None,
+    diff: Annotated[tuple[int, int] | None, typer.Option(help="Show how two candidates differ (two numbers).")] = None,
     json_output: JsonOption = False,
 ) -> None:
     """Show how a credit function came to be: rounds, candidates, verdicts, the evaluator's choices, tokens, time."""

@@ -19,10 +19,10 @@ def register(app: typer.Typer) -> None:
 
 def tasks(json_output: JsonOption = False) -> None:
     """List the built-in tasks."""
-    from qredit.agents import recorded_tasks
+    from qredit.prompts import recording_path
     from qredit.task import builtin_task_names, load_task
 
-    recorded = set(recorded_tasks())
+    recorded = {name for name in builtin_task_names() if recording_path(name).is_file()}
     found = [load_task(name) for name in builtin_task_names()]
     if json_output:
         for task in found:

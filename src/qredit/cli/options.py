@@ -27,13 +27,18 @@ def field_help(settings: type) -> dict[str, str]:
     return found
 
 
-def with_settings(settings: type, *, leave_out: Collection[str] = ()) -> Callable[[Callable[..., R]], Callable[..., R]]:
-    """Give a command one option per field of `settings`, and call it with the filled `settings=`.
+def with_settings(
+    parameter: str, settings: type, *, leave_out: Collection[str] = (), fixed: Mapping[str, object] | None = None
+) -> Callable[[Callable[..., R]], Callable[..., R]]:
+    """Give a command one option per field of `settings`, and call it with the filled dataclass.
 
     Args:
+        parameter: the command's parameter that takes the filled dataclass.
         settings: a dataclass whose fields have defaults and a docstring each.
-        leave_out: fields that the command sets itself.
+        leave_out: fields that keep their default.
+        fixed: fields that get this value and no option.
     """
+    given = dict(fixed or {})
     hints = typing.get_type_hints(settings)
     texts = field_help(settings)
     fields = [f for f in dataclasses.fields(settings) if f.name not in leave_out and f.name not in given]

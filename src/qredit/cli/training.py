@@ -62,7 +62,9 @@ def train(
     )
     if result.vdn_difference is not None:
         out().print(plain(f"the credit differs from VDN in {100 * result.vdn_difference:.1f} % of the visited states"))
-    out().print(plain(f"curves   {trained.run.path / 'metrics.csv'}, {trained.run.path / 'tensorboard'}"), soft_wrap=True)
+    out().print(
+        plain(f"curves   {trained.run.path / 'metrics.csv'}, {trained.run.path / 'tensorboard'}"), soft_wrap=True
+    )
 
 
 def compare(
