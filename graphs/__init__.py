@@ -9,7 +9,7 @@ from qredit._lazy import lazy_exports
 if TYPE_CHECKING:
     from qredit.graphs.describe import describe_credit as describe_credit
     from qredit.graphs.events import Event as Event
-    from qredit.graphs.generate import generate as generate
+    from qredit.graphs.generation import generate as generate
     from qredit.graphs.results import GenerationResult as GenerationResult
     from qredit.graphs.settings import GenerationSettings as GenerationSettings
     from qredit.graphs.trace import read_trace as read_trace
@@ -21,7 +21,7 @@ __getattr__, __dir__ = lazy_exports(
         "GenerationResult": ".results",
         "GenerationSettings": ".settings",
         "describe_credit": ".describe",
-        "generate": ".generate",
+        "generate": ".generation",
         "read_trace": ".trace",
     },
 )

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from qredit.marl.losses import chosen_values, greedy_actions, td_loss, td_targets
+from qredit.marl.mixers import CreditMixer
 
 if TYPE_CHECKING:
     from qredit.marl.networks import AgentNetwork
@@ -31,10 +32,18 @@ class RewardScale:
 
     def apply(self, rewards: Tensor) -> Tensor:
         """Standardised rewards."""
-        mean = self.total / max(self.count, 1)
-        deviation = max(self.total_square / max(self.count, 1) - mean**2, 1e-8) ** 0.5
-        standardised: Tensor = (rewards - mean) / deviation
+        standardised: Tensor = (rewards - self.mean) / self.deviation
         return standardised
+
+    @property
+    def mean(self) -> float:
+        """Mean reward per step."""
+        return self.total / max(self.count, 1)
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of the reward per step, at least 1e-4."""
+        return max(self.total_square / max(self.count, 1) - self.mean**2, 1e-8) ** 0.5  # type: ignore[no-any-return]
 
 
 class Learner:
@@ -70,7 +79,12 @@ class Learner:
     def loss(self, episodes: Episodes) -> Tensor:
         """The TD loss of a batch of episodes."""
         settings = self._settings
-        rewards = self.reward_scale.apply(episodes.rewards) if settings.standardise_rewards else episodes.rewards
+        rewards = episodes.rewards
+        if settings.standardise_rewards:
+            rewards = self.reward_scale.apply(rewards)
+            for networks in (self.online, self.target):
+                if isinstance(mixer := networks["mixer"], CreditMixer):
+                    mixer.bias_unit = 1.0 / self.reward_scale.deviation
         observations = episodes.observations.transpose(0, 1)  # [T + 1, B, N, O]
         values = self.online["agents"](observations)[0].transpose(0, 1)  # [B, T + 1, N, A]
         q_tot = self.online["mixer"](chosen_values(values[:, :-1], episodes.actions), episodes.states[:, :-1])

@@ -24,8 +24,8 @@ class TrainSettings:
     """Episodes that the replay buffer holds."""
     batch_episodes: int = 32
     """Episodes per update."""
-    updates_per_collection: int = 4
-    """Updates after each collection of one episode per environment."""
+    updates_per_collection: int = 8
+    """Updates after each collection of one episode per environment; as many as environments: one per episode."""
     hidden_size: int = 64
     """Width of the agents' network."""
     recurrent: bool = False
@@ -42,7 +42,7 @@ class TrainSettings:
     """Exploration rate at the start: the probability of a random action."""
     epsilon_end: float = 0.05
     """Exploration rate after annealing."""
-    epsilon_anneal_steps: int = 100_000
+    epsilon_anneal_steps: int = 50_000
     """Environment steps over which the exploration rate falls linearly."""
     double_q: bool = True
     """Whether the online network chooses the action whose target value is taken."""
@@ -50,8 +50,9 @@ class TrainSettings:
     """Share of the online network that enters the target network after each update."""
     gradient_clip: float = 10.0
     """Largest norm of the gradient."""
-    standardise_rewards: bool = False
-    """Whether team rewards are shifted and scaled by their running mean and deviation over collected steps."""
+    standardise_rewards: bool = True
+    """Whether team rewards are shifted and scaled by their running mean and deviation over collected steps. Where reward
+    is sparse and time costs nothing, the shift makes it cost something: see `docs/log.md`."""
     bias: Literal["function", "none"] = "function"
     """QLLM: whether the function's own bias `f_b(s)` is used, if it has one."""
     evaluation_interval: int = 25_000

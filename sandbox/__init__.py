@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from qredit.sandbox.verdict import Accepted as Accepted
     from qredit.sandbox.verdict import Rejected as Rejected
     from qredit.sandbox.verdict import Verdict as Verdict
-    from qredit.sandbox.verify import verify as verify
+    from qredit.sandbox.verification import verify as verify
 
 __getattr__, __dir__ = lazy_exports(
     __name__,
@@ -32,6 +32,6 @@ __getattr__, __dir__ = lazy_exports(
         "Verdict": ".verdict",
         "open_jail": ".jail",
         "probe_jails": ".jail",
-        "verify": ".verify",
+        "verify": ".verification",
     },
 )

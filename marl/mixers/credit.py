@@ -25,6 +25,8 @@ class CreditMixer(nn.Module):
         super().__init__()
         self.graph = graph
         self.bias = bias
+        self.bias_unit = 1.0
+        """What one unit of raw return is in the trainer's rewards: a bias is in units of raw return."""
         self._run = specialise(graph)
 
     @property
@@ -48,8 +50,10 @@ class CreditMixer(nn.Module):
             with torch.no_grad():  # weights and bias depend on the state alone
                 raw = self._run(state=s, agents_q=None)
         credit = apply_form(header, raw, q)
-        without_bias = self.bias == "none" and credit.bias is not None
-        q_tot = credit.q_tot - credit.bias if without_bias and credit.bias is not None else credit.q_tot
+        q_tot = credit.q_tot
+        unit = 0.0 if self.bias == "none" else self.bias_unit
+        if credit.bias is not None and unit != 1.0:
+            q_tot = q_tot + (unit - 1.0) * credit.bias
         return q_tot.reshape(*agent_qs.shape[:-1], 1)
 
     def credit(self, states: Tensor, agent_qs: Tensor | None = None) -> Tensor:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 TASK = "lbf-5x5-2p-1f"
 ALGORITHMS = ("vdn", "qmix", "qllm")
 SEEDS = (0, 1)
-SETTINGS = TrainSettings()
+SETTINGS = TrainSettings(total_steps=150_000)
 """The same for all three algorithms."""
 
 
