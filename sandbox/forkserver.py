@@ -52,6 +52,11 @@ def search_path(extra: Sequence[str] = ()) -> list[str]:
     return [str(entry) for entry in entries if entry.is_absolute() and entry.exists() and entry.resolve() != here]
 
 
+def cpu_limit(timeout_seconds: float) -> int:
+    """Give a job's processor time in seconds: never reached before the wall clock, there if the parent hangs."""
+    return int(timeout_seconds) + 2
+
+
 class ForkServer:
     """One running server process. Thread-safe: several jobs at once.
 
@@ -143,7 +148,7 @@ class ForkServer:
             ServerLostError: the server died; the job may be run again elsewhere.
             JailError: no process could be made, or it could not lock itself down.
         """
-        order = wire.Start(cpu_seconds=int(timeout_seconds) + 2).to_bytes()
+        order = wire.Start(cpu_limit(timeout_seconds)).to_bytes()
         channel, far_channel = socket.socketpair()
         handle, far_handle = socket.socketpair()
         with channel, handle:  # closing the handle, for whatever reason, makes the server kill the job

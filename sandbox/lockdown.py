@@ -28,11 +28,12 @@ from qredit.sandbox.forkserver import ForkServer
 from qredit.sandbox.pool import JOBS_PER_SERVER, ServerJail
 
 JOBS: Final = "qredit.sandbox.jobs"
+"""What runs in the jail: `warm_up()` before it is locked, `run_job(name, payload)` in each child."""
 
 
 def open_lockdown(
     *,
-    jobs: str = JOBS,
+    jobs: str | None = None,
     import_path: Sequence[str] = (),
     max_parallel: int | None = None,
     jobs_per_server: int = JOBS_PER_SERVER,
@@ -40,7 +41,7 @@ def open_lockdown(
     """Open the jail and run the probe in it.
 
     Args:
-        jobs: module with `warm_up()` and `run_job(name, payload)`, the only code of ours that runs in the jail.
+        jobs: module with `warm_up()` and `run_job(name, payload)`, in place of `JOBS`.
         import_path: folders to look for it in, besides this process's own import path.
         max_parallel: most jobs at once; by default what processors and free memory allow.
         jobs_per_server: after how many jobs the server is replaced.
@@ -52,7 +53,7 @@ def open_lockdown(
     require_support()
     return ServerJail(
         "lockdown",
-        lambda: ForkServer(jobs=jobs, import_path=import_path),
+        lambda: ForkServer(jobs=jobs or JOBS, import_path=import_path),
         max_parallel=max_parallel,
         jobs_per_server=jobs_per_server,
     )

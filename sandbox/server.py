@@ -41,9 +41,14 @@ def main(config: Mapping[str, object]) -> None:
     limits.die_with(os.getppid())
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
     seccomp.install(seccomp.packed(seccomp.server_policy()))
+    foreign = set(os.environ) - probe.OWN_VARIABLES
+    if foreign:
+        raise RuntimeError(f"the server inherited variables of its caller: {', '.join(sorted(foreign))}")
     os.environ.update(ENVIRONMENT)
     jobs = importlib.import_module(str(config["jobs"]))
     jobs.warm_up()
+    for name in set(os.environ) - probe.OWN_VARIABLES:  # libraries leave some, with the paths of caches in them
+        del os.environ[name]
 
     def run_job(name: str, payload: bytes) -> bytes:
         result = probe.run(payload) if name == probe.JOB else jobs.run_job(name, payload)
