@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import builtins
 import inspect
-from collections.abc import Callable, Mapping
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from types import CodeType
 from typing import Any
 
 import torch
@@ -18,6 +22,7 @@ from qredit.sandbox.trace_failure import FILENAME, CandidateCode, Place, TraceFa
 FUNCTIONS: Mapping[str, Form] = {"credit": "weights", "tfcaf": "general", "QLLMNetwork": "general"}
 """Name of the function -> form. `QLLMNetwork` is the name in listing 1 of the QLLM paper."""
 
+_READS_BY_NAME = re.compile(r"""\[\s*["']""")
 _PRIMES = (7, 11, 13, 17, 19, 23, 29, 31)
 
 
@@ -49,7 +54,7 @@ def load_candidate(source: str, layout: StateLayout, n_agents: int) -> Candidate
     """Execute a module's text and try its function.
 
     The weights form is called with the dictionary of named tensors first, or with the flat tensor first if the source
-    never reads a field by a name of the layout; if that raises, the other is tried. What the first attempt raised is
+    never reads anything by a name; if that raises, the other is tried. What the first attempt raised is
     told if both fail.
 
     Raises:
@@ -61,7 +66,7 @@ def load_candidate(source: str, layout: StateLayout, n_agents: int) -> Candidate
     agents_q = torch.linspace(-2.0, 2.0, batch * n_agents).reshape(batch, n_agents)
     example = (state,) if form == "weights" else (agents_q, state)
     _check_arguments(source, function, form)
-    by_name = any(f'"{f.name}"' in source or f"'{f.name}'" in source for f in layout.fields)
+    by_name = _READS_BY_NAME.search(source) is not None
     failures = []
     for named in (by_name, not by_name) if form == "weights" else (False,):
         candidate = Candidate(source, function, form, named, layout, example)
@@ -78,9 +83,23 @@ def load_candidate(source: str, layout: StateLayout, n_agents: int) -> Candidate
 
 def _execute(source: str) -> dict[str, Any]:
     namespace: dict[str, Any] = {"__name__": "credit_function", "__builtins__": builtins}
-    with CandidateCode(source):
-        exec(compile(source, FILENAME, "exec", dont_inherit=True), namespace)
+    with CandidateCode(source), _quiet():
+        exec(_as_forward(compile(source, FILENAME, "exec", dont_inherit=True)), namespace)
     return namespace
+
+
+def _as_forward(code: CodeType) -> CodeType:
+    """Name every function `forward` inside: torch keeps source lines of recorded operations for such frames only."""
+    constants = tuple(_as_forward(c) if isinstance(c, CodeType) else c for c in code.co_consts)
+    return code.replace(co_consts=constants, co_name="forward")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """A warning about the candidate's code is for nobody here, and must not become an exception."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _find(namespace: Mapping[str, Any]) -> tuple[Callable[..., Any], Form]:
@@ -131,7 +150,7 @@ class _PlainRun(CandidateCode):
 
 def _try(candidate: Candidate, n_agents: int) -> None:
     inputs = tuple(t.clone() for t in candidate.example)
-    with _PlainRun(candidate):
+    with _PlainRun(candidate), _quiet():
         results = candidate(*inputs)
     batch = inputs[0].shape[0]
     widths = [n_agents, 1] if candidate.form == "weights" else [1]
