@@ -191,9 +191,9 @@ def _judge(code: int, received: bytes, seconds: float) -> JobResult:
     return JobResult("silent_exit", b"", seconds, f"it ended with exit code {code} {shape}")
 
 
-_SIGNALS: Final = {
-    signal.SIGKILL: "its processor time was used up, or the machine ran out of memory",
-    signal.SIGSYS: "it made a forbidden system call",
+_SIGNALS: Final = {  # by name: this module is also imported where these signals do not exist
+    "SIGKILL": "its processor time was used up, or the machine ran out of memory",
+    "SIGSYS": "it made a forbidden system call",
 }
 
 
@@ -201,7 +201,7 @@ def _describe(number: int) -> str:
     known = {member.value: member for member in signal.Signals}.get(number)
     if known is None:
         return f"killed by signal {number}"
-    return f"killed by {known.name}: {_SIGNALS.get(known, 'it crashed')}"
+    return f"killed by {known.name}: {_SIGNALS.get(known.name, 'it crashed')}"
 
 
 def _not_locked(reason: bytes) -> JailError:

@@ -86,7 +86,6 @@ ATTACKS = [
     Attack("attacks_on_processes.change_session", "refused"),
     Attack("attacks_on_processes.change_priority", "refused"),
     Attack("attacks_on_files.make_memory_file", "refused"),
-    Attack("attacks_on_files.make_shared_memory", "refused"),
     Attack("attacks_on_files.make_old_shared_memory", "refused"),
     Attack("attacks_on_files.make_pipe", "refused"),
     Attack("attacks_on_secrets.read_host_name", "refused"),

@@ -210,6 +210,24 @@ def test_a_machine_that_lacks_something_has_no_jail(
     assert cause in status.detail
 
 
+def test_on_a_system_without_the_modules_of_unix_the_reason_is_still_told() -> None:
+    script = """
+import os, select, signal, sys
+from qredit.errors import JailUnavailableError
+sys.platform = "win32"
+for name in ("resource", "fcntl", "termios", "pwd"):
+    sys.modules[name] = None
+del signal.SIGKILL, signal.SIGCHLD, signal.SIGSYS, select.poll, select.POLLIN, os.fork, os.sched_getaffinity, os.geteuid
+from qredit.sandbox import open_jail
+try:
+    open_jail()
+except JailUnavailableError as error:
+    print(error.cause)
+"""
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert told.stdout == "it needs Linux, this is `win32`\n"
+
+
 @pytest.mark.usefixtures("lockdown_or_skip")
 def test_a_jail_that_works_is_reported_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
     folder = Path(__file__).parent / "server_jobs"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-from multiprocessing import shared_memory
 
 
 def read_file(path: str) -> str:
@@ -98,13 +97,6 @@ def change_folder(folder: str) -> str:
 
 def make_memory_file() -> str:
     os.close(os.memfd_create("bomb"))
-    return "made"
-
-
-def make_shared_memory() -> str:
-    block = shared_memory.SharedMemory(create=True, size=4096)
-    block.close()
-    block.unlink()
     return "made"
 
 
