@@ -5,9 +5,7 @@ from __future__ import annotations
 import builtins
 import inspect
 import re
-import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import CodeType
 from typing import Any
@@ -17,7 +15,7 @@ from torch import Tensor
 
 from qredit.credit.schema import Form
 from qredit.layout import StateLayout
-from qredit.sandbox.trace_failure import FILENAME, CandidateCode, Place, TraceFailure, short, text_of
+from qredit.sandbox.trace_failure import FILENAME, CandidateCode, Place, TraceFailure, quiet, short
 
 FUNCTIONS: Mapping[str, Form] = {"credit": "weights", "tfcaf": "general", "QLLMNetwork": "general"}
 """Name of the function -> form. `QLLMNetwork` is the name in listing 1 of the QLLM paper."""
@@ -83,7 +81,7 @@ def load_candidate(source: str, layout: StateLayout, n_agents: int) -> Candidate
 
 def _execute(source: str) -> dict[str, Any]:
     namespace: dict[str, Any] = {"__name__": "credit_function", "__builtins__": builtins}
-    with CandidateCode(source), _quiet():
+    with CandidateCode(source), quiet():
         exec(_as_forward(compile(source, FILENAME, "exec", dont_inherit=True)), namespace)
     return namespace
 
@@ -92,14 +90,6 @@ def _as_forward(code: CodeType) -> CodeType:
     """Name every function `forward` inside: torch keeps source lines of recorded operations for such frames only."""
     constants = tuple(_as_forward(c) if isinstance(c, CodeType) else c for c in code.co_consts)
     return code.replace(co_consts=constants, co_name="forward")
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """A warning about the candidate's code is for nobody here, and must not become an exception."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 def _find(namespace: Mapping[str, Any]) -> tuple[Callable[..., Any], Form]:
@@ -115,15 +105,13 @@ def _find(namespace: Mapping[str, Any]) -> tuple[Callable[..., Any], Form]:
 
 def _check_arguments(source: str, function: Callable[..., Any], form: Form) -> None:
     wanted = ("state",) if form == "weights" else ("agents_q", "global_state")
-    code = getattr(function, "__code__", None)
-    line = code.co_firstlineno if inspect.iscode(code) else None
     with CandidateCode(source):
         signature = inspect.signature(function)
     try:
         signature.bind(*wanted)
     except TypeError as error:
         message = f"The function is called with {len(wanted)} positional arguments, {', '.join(wanted)}: {error}."
-        raise TraceFailure("contract", message, line) from None
+        raise TraceFailure("contract", message, _first_line(function)) from None
 
 
 class _PlainRun(CandidateCode):
@@ -142,7 +130,7 @@ class _PlainRun(CandidateCode):
             message = f"{place}the state has no field `{short(key)}`. Its fields are {fields}."
             return TraceFailure("trace", message, failure.line)
         batch = self.candidate.example[0].shape[0]
-        if str(batch) in text_of(error):
+        if isinstance(error, RuntimeError):
             message = f"{failure.message} (B is {batch} in this test run; write code for any B.)"
             return TraceFailure("trace", message, failure.line)
         return failure
@@ -150,28 +138,33 @@ class _PlainRun(CandidateCode):
 
 def _try(candidate: Candidate, n_agents: int) -> None:
     inputs = tuple(t.clone() for t in candidate.example)
-    with _PlainRun(candidate), _quiet():
+    with _PlainRun(candidate), quiet():
         results = candidate(*inputs)
-    batch = inputs[0].shape[0]
+    batch, line = inputs[0].shape[0], _first_line(candidate.function)
     widths = [n_agents, 1] if candidate.form == "weights" else [1]
     what = "weights [B, N], or (weights [B, N], bias [B, 1])" if candidate.form == "weights" else "Q_tot [B, 1]"
     if not 1 <= len(results) <= len(widths):
-        raise TraceFailure("contract", f"The function returns {len(results)} values. Return {what}.")
+        raise TraceFailure("contract", f"The function returns {len(results)} values. Return {what}.", line)
     for name, result, width in zip(("weights", "bias"), results, widths, strict=False):
         name = name if candidate.form == "weights" else "Q_tot"
         if not isinstance(result, Tensor):
             cause = f"The function returns {short(type(result).__name__)} as {name}. Return {what}."
-            raise TraceFailure("contract", cause)
+            raise TraceFailure("contract", cause, line)
         if tuple(result.shape) != (batch, width):
             shape = str(list(result.shape)).replace(str(batch), "B")
             message = f"The function returns {name} of shape {shape}, it must be [B, {width}]. {_shape_remedy(result)}"
-            raise TraceFailure("contract", message)
+            raise TraceFailure("contract", message, line)
         if result.dtype != torch.float32:
-            raise TraceFailure("contract", f"The function returns {name} of {result.dtype}. Add `.float()` at the end.")
+            cause = f"The function returns {name} of {result.dtype}. Add `.float()` at the end."
+            raise TraceFailure("contract", cause, line)
     if any(t._version for t in inputs):
-        raise TraceFailure(
-            "contract", "The function writes into its input. Copy it first: `x = x.clone()`, or use `torch.where`."
-        )
+        cause = "The function writes into its input. Copy it first: `x = x.clone()`, or use `torch.where`."
+        raise TraceFailure("contract", cause, line)
+
+
+def _first_line(function: Callable[..., Any]) -> int | None:
+    code = getattr(function, "__code__", None)
+    return code.co_firstlineno if inspect.iscode(code) else None
 
 
 def _shape_remedy(result: Tensor) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import traceback
-from contextlib import AbstractContextManager
+import warnings
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal
@@ -54,6 +57,21 @@ class Place:
 
     def __str__(self) -> str:
         return f"`{self.code}`: " if self.code else ""
+
+
+class Void(io.TextIOBase):
+    """Swallows what the candidate, or torch in its name, prints."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Nothing printed, and no warning: a warning would be about the candidate or about torch's own internals."""
+    with warnings.catch_warnings(), redirect_stdout(Void()), redirect_stderr(Void()):
+        warnings.simplefilter("ignore")
+        yield
 
 
 def short(text: str) -> str:

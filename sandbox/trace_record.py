@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -17,7 +16,7 @@ from torch.export import Dim, ExportedProgram, default_decompositions, export
 
 from qredit.credit.opset import operations
 from qredit.sandbox.trace_candidate import Candidate
-from qredit.sandbox.trace_failure import FILENAME, CandidateCode, Place, TraceFailure, place_of, short, text_of
+from qredit.sandbox.trace_failure import FILENAME, CandidateCode, Place, TraceFailure, place_of, quiet, short, text_of
 
 BATCH_MAX = 65536
 """Largest batch that the recording is made for; the smallest is 2, since torch treats 1 apart."""
@@ -36,6 +35,7 @@ _BATCH = (
     "all rows at once; loops over agents are fine."
 )
 _STACK = "it builds a tensor out of tensor values. Use `torch.stack([a, b], dim=-1)` instead of `torch.tensor([a, b])`."
+_TAKE = "torch records `take_along_dim` for one batch size only. Use `x.gather(dim, index)`, which does the same."
 _NUMPY = "it leaves torch (numpy or Python numbers). Use the functions of torch on tensors."
 
 
@@ -48,8 +48,7 @@ def record(candidate: Candidate) -> ExportedProgram:
     batch = Dim("batch", min=2, max=BATCH_MAX)
     shapes = tuple({0: batch} for _ in candidate.example)
     module = _OneInput(candidate) if len(candidate.example) == 1 else _TwoInputs(candidate)
-    with warnings.catch_warnings(), _guards() as guards, _Recording(candidate.source, guards):
-        warnings.simplefilter("ignore")  # torch warns about its own internals
+    with _guards() as guards, _Recording(candidate.source, guards), quiet():
         program = export(module, candidate.example, dynamic_shapes=shapes, strict=False)
         pure: ExportedProgram = program.run_decompositions(dict(_decompositions()))
         return pure
@@ -101,13 +100,13 @@ class _Recording(CandidateCode):
         text = text_of(error)
         if "Constraints violated" in text:
             place = Place(self.source, self.guards.line("specialized it to be a constant" in text))
-            cause = _BATCH
-        elif type(error).__name__ == "GuardOnDataDependentSymNode":
-            cause = _NUMBER if any(call in place.code for call in ("int(", "float(", "range(", "[")) else _BRANCH
-            words = place.code.split("(")[0].split()
-            cause = _BRANCH if words[:1] in (["if"], ["elif"], ["while"], ["assert"]) else cause
+            special = {"take_along_dim": _TAKE, "tolist": _NUMPY}
+            cause = next((words for name, words in special.items() if name in place.code), _BATCH)
         elif "numpy" in text:
             cause = _NUMPY
+        elif type(error).__name__ == "GuardOnDataDependentSymNode":
+            cause = _NUMBER if any(call in place.code for call in ("int(", "float(", "range(", "[")) else _BRANCH
+            cause = _BRANCH if place.code.startswith(("if ", "elif ", "while ", "assert ")) else cause
         elif "data is not allocated yet" in text:
             cause = _STACK
         else:

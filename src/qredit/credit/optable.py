@@ -14,6 +14,7 @@ TABLE = """
 # one number in, one number out
 abs(Tensor self) -> Tensor
 acos(Tensor self) -> Tensor
+asin(Tensor self) -> Tensor
 atan(Tensor self) -> Tensor
 bitwise_not(Tensor self) -> Tensor
 ceil(Tensor self) -> Tensor
@@ -21,6 +22,8 @@ cos(Tensor self) -> Tensor
 elu(Tensor self, Scalar alpha=1, Scalar scale=1, Scalar input_scale=1) -> Tensor
 erf(Tensor self) -> Tensor
 exp(Tensor self) -> Tensor
+exp2(Tensor self) -> Tensor
+expm1(Tensor self) -> Tensor
 floor(Tensor self) -> Tensor
 gelu(Tensor self, *, str approximate="none") -> Tensor
 hardtanh(Tensor self, Scalar min_val=-1, Scalar max_val=1) -> Tensor
@@ -29,6 +32,7 @@ isnan(Tensor self) -> Tensor
 leaky_relu(Tensor self, Scalar negative_slope=0.01) -> Tensor
 log(Tensor self) -> Tensor
 log1p(Tensor self) -> Tensor
+log10(Tensor self) -> Tensor
 log2(Tensor self) -> Tensor
 logical_not(Tensor self) -> Tensor
 nan_to_num(Tensor self, float? nan=None, float? posinf=None, float? neginf=None) -> Tensor
@@ -36,6 +40,7 @@ neg(Tensor self) -> Tensor
 reciprocal(Tensor self) -> Tensor
 relu(Tensor self) -> Tensor
 round(Tensor self) -> Tensor
+round.decimals(Tensor self, *, int decimals) -> Tensor
 rsqrt(Tensor self) -> Tensor
 sigmoid(Tensor self) -> Tensor
 sign(Tensor self) -> Tensor
@@ -44,18 +49,26 @@ sin(Tensor self) -> Tensor
 softplus(Tensor self, Scalar beta=1, Scalar threshold=20) -> Tensor
 sqrt(Tensor self) -> Tensor
 square(Tensor self) -> Tensor
+tan(Tensor self) -> Tensor
 tanh(Tensor self) -> Tensor
 trunc(Tensor self) -> Tensor
 
 # two numbers in, one number out
+add.Scalar(Tensor self, Scalar other, Scalar alpha=1) -> Tensor
 add.Tensor(Tensor self, Operand other, *, Scalar alpha=1) -> Tensor
 atan2(Tensor self, Tensor other) -> Tensor
+copysign.Tensor(Tensor self, Tensor other) -> Tensor
+div.Scalar(Tensor self, Scalar other) -> Tensor
 div.Tensor(Tensor self, Operand other) -> Tensor
 div.Tensor_mode(Tensor self, Operand other, *, str? rounding_mode) -> Tensor
 floor_divide(Tensor self, Operand other) -> Tensor
+fmax(Tensor self, Tensor other) -> Tensor
+fmin(Tensor self, Tensor other) -> Tensor
+fmod.Scalar(Tensor self, Scalar other) -> Tensor
 hypot(Tensor self, Tensor other) -> Tensor
 maximum(Tensor self, Tensor other) -> Tensor
 minimum(Tensor self, Tensor other) -> Tensor
+mul.Scalar(Tensor self, Scalar other) -> Tensor
 mul.Tensor(Tensor self, Operand other) -> Tensor
 pow.Scalar(Scalar self, Tensor exponent) -> Tensor
 pow.Tensor_Scalar(Tensor self, Scalar exponent) -> Tensor
@@ -63,13 +76,13 @@ pow.Tensor_Tensor(Tensor self, Tensor exponent) -> Tensor
 remainder.Scalar(Tensor self, Scalar other) -> Tensor
 remainder.Tensor(Tensor self, Operand other) -> Tensor
 rsub.Scalar(Tensor self, Scalar other, Scalar alpha=1) -> Tensor
+sub.Scalar(Tensor self, Scalar other, Scalar alpha=1) -> Tensor
 sub.Tensor(Tensor self, Operand other, *, Scalar alpha=1) -> Tensor
 
 # comparison, logic, choice
-__and__.Tensor(Tensor self, Tensor other) -> Tensor
-__or__.Tensor(Tensor self, Tensor other) -> Tensor
 bitwise_and.Tensor(Tensor self, Tensor other) -> Tensor
 bitwise_or.Tensor(Tensor self, Tensor other) -> Tensor
+bitwise_xor.Tensor(Tensor self, Tensor other) -> Tensor
 clamp(Tensor self, Scalar? min=None, Scalar? max=None) -> Tensor
 clamp.Tensor(Tensor self, Tensor? min=None, Tensor? max=None) -> Tensor
 clamp_max(Tensor self, Scalar max) -> Tensor
@@ -142,6 +155,7 @@ _unsafe_view(Tensor self, SymInt[] size) -> Tensor
 alias(Tensor self) -> Tensor
 cat(Tensor[] tensors, int dim=0) -> Tensor
 clone(Tensor self, *, MemoryFormat? memory_format=None) -> Tensor
+constant_pad_nd(Tensor self, SymInt[] pad, Scalar value=0) -> Tensor
 detach(Tensor self) -> Tensor
 diagonal(Tensor self, int offset=0, int dim1=0, int dim2=1) -> Tensor
 expand(Tensor self, SymInt[] size) -> Tensor

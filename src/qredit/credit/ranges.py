@@ -207,6 +207,7 @@ _RULES: Mapping[str, Callable[[Named, Tensor], Range | None]] = {
     "remainder": _remainder,
     "sum": _sum,
     "cat": lambda named, _: _union(*(t.range for t in named["tensors"])),
+    "constant_pad_nd": lambda named, _: _union(value_range(named["self"]), value_range(named.get("value", 0))),
     "stack": lambda named, _: _union(*(t.range for t in named["tensors"])),
     "where": lambda named, _: _union(value_range(named["self"]), value_range(named["other"])),
     "masked_fill": lambda named, _: _union(value_range(named["self"]), value_range(named["value"])),

@@ -17,7 +17,8 @@ from qredit.credit.schema import CreditGraph, InputName, Node, Ref
 from qredit.credit.simplify import references, simplify
 
 _FAST_NAMES = (
-    "abs", "add", "amax", "amin", "argmax", "argmin", "bmm", "cat", "clamp", "cos", "cumsum", "div", "eq", "exp",
+    "abs", "add", "amax", "amin", "argmax", "argmin", "bitwise_and", "bitwise_not",
+    "bitwise_or", "bmm", "cat", "clamp", "cos", "cumsum", "div", "eq", "exp",
     "gather", "ge", "gt", "le", "log", "log1p", "logical_and", "logical_not", "logical_or", "lt", "masked_fill",
     "max", "maximum", "mean", "min", "minimum", "mul", "ne", "neg", "ones_like", "permute", "pow",
     "reciprocal", "relu", "rsub", "select", "sigmoid", "sign", "sin", "softmax", "sqrt", "square", "stack", "sub",
@@ -28,8 +29,6 @@ _FAST_NAMES = (
 _FAST: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {name: getattr(torch, name) for name in _FAST_NAMES}
     | {
-        "__and__": torch.bitwise_and,
-        "__or__": torch.bitwise_or,
         "_to_copy": Tensor.to,
         "expand": Tensor.expand,
         "view": Tensor.view,
