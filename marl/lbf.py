@@ -20,11 +20,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 N_ACTIONS = 6
-NO_ACTION_YET = -1.0
+NO_ACTION_YET = -1
+ABSENT = (-1, -1, 0)
+"""Row, column and level of what is not there or not seen."""
+
+Thing = tuple[int, int, int]
+"""Row, column and level of an agent or a food."""
 
 
 class LevelBasedForaging:
-    """`B` official environments that step one after the other in this thread."""
+    """`B` official environments that step one after the other in this thread.
+
+    The simulators' own observations cost two thirds of a step, so they are left out, and the same numbers are written
+    straight into the arrays (`observe`; a test compares both in lockstep).
+    """
 
     def __init__(self, environment_id: str, n_environments: int, arguments: Mapping[str, Any] | None = None) -> None:
         self._simulators = [_make(environment_id, dict(arguments or {})) for _ in range(n_environments)]
@@ -35,8 +44,10 @@ class LevelBasedForaging:
         self.n_actions = N_ACTIONS
         self.observation_size = int(first.observation_space[0].shape[0])
         self.time_limit = int(first._max_episode_steps)
+        self._sight = int(first.sight)
+        self._shows_levels = bool(first._observe_agent_levels)
+        self._food_cells: list[list[tuple[int, int]]] = [[] for _ in range(n_environments)]
         b, n = n_environments, self.n_agents
-        self._food_cells = np.zeros((b, first.max_num_food, 2), dtype=np.int64)
         self._now = TimeStep(
             observations=np.zeros((b, n, self.observation_size), dtype=np.float32),
             states=np.zeros((b, self.layout.size), dtype=np.float32),
@@ -59,11 +70,10 @@ class LevelBasedForaging:
             for player in simulator.players:
                 # Players keep their cells over a reset, and new ones avoid them: forget, so that only the seed counts.
                 player.position = None
-            observations, _ = simulator.reset(seed=int(seed))
+            simulator.reset(seed=int(seed))
             now.truncated[b] = False
-            now.observations[b] = observations
-            self._food_cells[b] = _food_cells(simulator)
-            self._write_state(b, np.full(self.n_agents, NO_ACTION_YET))
+            self._food_cells[b] = [(int(row), int(column)) for row, column in np.argwhere(simulator.field > 0)]
+            self._show(b, [NO_ACTION_YET] * self.n_agents)
         return now
 
     def step(self, actions: NDArray[np.integer]) -> TimeStep:
@@ -71,37 +81,67 @@ class LevelBasedForaging:
         now = self._now
         now.rewards.fill(0)
         now.agent_rewards.fill(0)
-        for b in np.flatnonzero(~(now.terminated | now.truncated)).tolist():
-            simulator = self._simulators[b]
-            observations, rewards, _, _, _ = simulator.step(actions[b].tolist())
-            now.observations[b] = observations
+        for b in np.flatnonzero(~now.ended).tolist():
+            simulator, chosen = self._simulators[b], actions[b].tolist()
+            _, rewards, _, _, _ = simulator.step(chosen)
             now.agent_rewards[b] = rewards
             now.rewards[b] = sum(rewards)
-            now.terminated[b] = not simulator.field.any()
-            now.truncated[b] = not now.terminated[b] and simulator.current_step >= self.time_limit
-            self._write_state(b, actions[b])
+            food_left = self._show(b, chosen)
+            now.terminated[b] = not food_left
+            now.truncated[b] = food_left and simulator.current_step >= self.time_limit
         return now
 
-    def _write_state(self, b: int, last_actions: NDArray[Any]) -> None:
-        """Fill `states[b]` in the order of the layout."""
-        simulator, n, state = self._simulators[b], self.n_agents, self._now.states[b]
-        cells = self._food_cells[b]
-        food_levels = np.where(cells[:, 0] >= 0, simulator.field[cells[:, 0], cells[:, 1]], 0)
-        present = food_levels > 0
-        f = len(cells)
-        state[: 2 * n] = [coordinate for player in simulator.players for coordinate in player.position]
-        state[2 * n : 3 * n] = [player.level for player in simulator.players]
-        state[3 * n : 3 * n + 2 * f] = np.where(present[:, None], cells, -1).reshape(-1)
-        state[3 * n + 2 * f : 3 * n + 3 * f] = food_levels
-        state[3 * n + 3 * f :] = last_actions
+    def _show(self, b: int, last_actions: list[int]) -> bool:
+        """Fill `states[b]` in the order of the layout, and `observations[b]`; whether any food is left."""
+        simulator = self._simulators[b]
+        field = simulator.field
+        agents = [(int(p.position[0]), int(p.position[1]), int(p.level)) for p in simulator.players]
+        # Slots are fixed at reset, in row-major order; an eaten food leaves its slot empty.
+        slots = [(r, c, int(field[r, c])) if field[r, c] else ABSENT for r, c in self._food_cells[b]]
+        slots += [ABSENT] * (simulator.max_num_food - len(slots))
+        foods = [food for food in slots if food is not ABSENT]
+        self._now.states[b] = [
+            *(number for row, column, _ in agents for number in (row, column)),
+            *(level for _, _, level in agents),
+            *(number for row, column, _ in slots for number in (row, column)),
+            *(level for _, _, level in slots),
+            *last_actions,
+        ]
+        self._now.observations[b] = [
+            observe(i, agents, foods, sight=self._sight, n_foods=len(slots), with_levels=self._shows_levels)
+            for i in range(self.n_agents)
+        ]
+        return bool(foods)
 
 
-def _food_cells(simulator: Any) -> NDArray[np.int64]:
-    """Cells (row, column) of the foods, row-major, `[F, 2]`; `(-1, -1)` where fewer were placed than wanted."""
-    cells = np.full((simulator.max_num_food, 2), -1, dtype=np.int64)
-    found = np.argwhere(simulator.field > 0)
-    cells[: len(found)] = found
-    return cells
+def observe(
+    i: int, agents: Sequence[Thing], foods: Sequence[Thing], *, sight: int, n_foods: int, with_levels: bool
+) -> list[int]:
+    """What agent `i` sees, as the package writes it, `[O]`: foods, itself, then the other agents.
+
+    Coordinates count from the corner of the window of `sight` cells around it, which the board's edge clips.
+
+    Args:
+        agents: all agents.
+        foods: the foods that are left, row-major.
+        n_foods: how many places the observation has for foods.
+        with_levels: whether it holds the agents' levels.
+    """
+    row, column, _ = agents[i]
+    top, left = max(row - sight, 0), max(column - sight, 0)
+    seen: list[int] = []
+    for r, c, level in foods:
+        if abs(r - row) <= sight and abs(c - column) <= sight:
+            seen += (r - top, c - left, level)
+    seen += ABSENT * (n_foods - len(seen) // 3)
+    in_order = [agents[i], *agents[:i], *agents[i + 1 :]]
+    shown = 0
+    for r, c, level in in_order:
+        # The package compares with the whole window, clipped or not, so a clipped one shows agents beyond its edge.
+        if 0 <= r - top <= 2 * sight and 0 <= c - left <= 2 * sight:
+            seen += (r - top, c - left, level) if with_levels else (r - top, c - left)
+            shown += 1
+    return [*seen, *(ABSENT if with_levels else ABSENT[:2]) * (len(agents) - shown)]
 
 
 def _layout(simulator: Any) -> StateLayout:
@@ -159,10 +199,18 @@ def _make(environment_id: str, arguments: dict[str, Any]) -> Any:
     if environment_id not in known:
         raise UnknownNameError("foraging environment", environment_id, known)
     try:
-        return gymnasium.make(environment_id, disable_env_checker=True, **arguments).unwrapped
-    except TypeError as error:
+        simulator: Any = gymnasium.make(environment_id, disable_env_checker=True, **arguments).unwrapped
+    except (TypeError, ValueError, AssertionError) as error:
         raise ConfigurationError(
             f"environment `{environment_id}` with {arguments}",
             cause=str(error),
             remedy="Remove or correct the `arguments` of the task's environment.",
         ) from error
+    if simulator._grid_observation:
+        raise ConfigurationError(
+            f"environment `{environment_id}` with {arguments}",
+            cause="agents would observe pictures, and the networks here read vectors",
+            remedy="Remove `grid_observation` from the `arguments`.",
+        )
+    simulator._make_gym_obs = tuple  # an empty tuple each time: nobody reads these observations
+    return simulator

@@ -63,7 +63,7 @@ class Learner:
         self._settings = settings
         self._parameters: list[Tensor] = list(self.online.parameters())
         self._target_parameters: list[Tensor] = list(self.target.parameters())
-        self.optimiser = torch.optim.Adam(self._parameters, lr=settings.learning_rate, foreach=True)
+        self.optimiser = torch.optim.Adam(self._parameters, lr=settings.learning_rate, fused=True)
 
     def update(self, episodes: Episodes) -> Tensor:
         """Take one step on a batch of episodes; returns the loss, a scalar that nobody has waited for."""
@@ -77,21 +77,53 @@ class Learner:
         return loss.detach()
 
     def loss(self, episodes: Episodes) -> Tensor:
-        """The TD loss of a batch of episodes."""
+        """The TD loss of a batch of episodes, over the `M` steps that took place (QLLM, equation 9)."""
         settings = self._settings
-        rewards = episodes.rewards
-        if settings.standardise_rewards:
-            rewards = self.reward_scale.apply(rewards)
-            for networks in (self.online, self.target):
-                if isinstance(mixer := networks["mixer"], CreditMixer):
-                    mixer.bias_unit = 1.0 / self.reward_scale.deviation
-        observations = episodes.observations.transpose(0, 1)  # [T + 1, B, N, O]
-        values = self.online["agents"](observations)[0].transpose(0, 1)  # [B, T + 1, N, A]
-        q_tot = self.online["mixer"](chosen_values(values[:, :-1], episodes.actions), episodes.states[:, :-1])
+        rewards = self._in_training_units(episodes.rewards)
+        steps = _Steps(episodes.filled)
+        values = steps.of_reached(self.online["agents"], episodes.observations)  # [R, N, A]
+        taken = chosen_values(values[steps.before], episodes.actions[steps.filled])  # [M, N]
+        q_tot = self.online["mixer"](taken.unsqueeze(1), episodes.states[:, :-1][steps.filled].unsqueeze(1))
         with torch.no_grad():
-            target_values = self.target["agents"](observations)[0].transpose(0, 1)[:, 1:]  # [B, T, N, A]
-            deciding = values[:, 1:] if settings.double_q else target_values
-            best = greedy_actions(deciding, episodes.available_actions[:, 1:])  # [B, T, N]
-            next_q_tot = self.target["mixer"](chosen_values(target_values, best), episodes.states[:, 1:])
-            targets = td_targets(rewards, episodes.terminated, next_q_tot.squeeze(-1), settings.gamma)
-        return td_loss(q_tot.squeeze(-1), targets, episodes.filled)
+            target_values = steps.of_reached(self.target["agents"], episodes.observations)[steps.after]  # [M, N, A]
+            deciding = values[steps.after] if settings.double_q else target_values
+            best = greedy_actions(deciding, episodes.available_actions[:, 1:][steps.filled])  # [M, N]
+            next_states = episodes.states[:, 1:][steps.filled]
+            next_q_tot = self.target["mixer"](chosen_values(target_values, best).unsqueeze(1), next_states.unsqueeze(1))
+            ended = episodes.terminated[steps.filled]
+            targets = td_targets(rewards[steps.filled], ended, next_q_tot.reshape(-1), settings.gamma)
+        return td_loss(q_tot.reshape(-1), targets)
+
+    def _in_training_units(self, rewards: Tensor) -> Tensor:
+        """Rewards `[B, T]` as the networks see them; a credit function's bias is brought to the same units."""
+        if not self._settings.standardise_rewards:
+            return rewards
+        for networks in (self.online, self.target):
+            if isinstance(mixer := networks["mixer"], CreditMixer):
+                mixer.bias_unit = 1.0 / self.reward_scale.deviation
+        return self.reward_scale.apply(rewards)
+
+
+class _Steps:
+    """Which steps of padded episodes took place, so that no work is spent on the padding.
+
+    `M` steps took place; they lead from and to `R` reached time points, one more per episode.
+    """
+
+    def __init__(self, filled: Tensor) -> None:
+        none = torch.zeros_like(filled[:, :1])
+        self.filled = filled
+        """`[B, T]`"""
+        self._reached = torch.cat([~none, filled], dim=1)  # [B, T + 1]
+        self.before = torch.cat([filled, none], dim=1)[self._reached]
+        """Whether a step starts at this reached point, `[R]`."""
+        self.after = torch.cat([none, filled], dim=1)[self._reached]
+        """Whether a step has led to this reached point, `[R]`."""
+
+    def of_reached(self, network: nn.Module, observations: Tensor) -> Tensor:
+        """Action values `[R, N, A]` at the reached points of `observations [B, T + 1, N, O]`."""
+        if network.recurrent:  # a sequence cannot be cut up
+            values: Tensor = network(observations.transpose(0, 1))[0].transpose(0, 1)[self._reached]
+        else:
+            values = network(observations[self._reached].unsqueeze(0))[0].squeeze(0)
+        return values

@@ -19,12 +19,11 @@ def greedy_actions(values: Tensor, available: Tensor) -> Tensor:
 def td_targets(rewards: Tensor, terminated: Tensor, next_q_tot: Tensor, gamma: float) -> Tensor:
     """`y = r + gamma Q_tot(s', a'; theta^-)`, and `y = r` where the world ended (QLLM, equation 10).
 
-    A step at the time limit is not terminated, so its value is bootstrapped. All arguments are `[B, T]`.
+    A step at the time limit is not terminated, so its value is bootstrapped. All arguments are `[M]`, one per step.
     """
     return rewards + gamma * next_q_tot.masked_fill(terminated, 0.0)
 
 
-def td_loss(q_tot: Tensor, targets: Tensor, filled: Tensor) -> Tensor:
-    """Mean squared error over the steps that took place (QLLM, equation 9); all arguments are `[B, T]`."""
-    mask = filled.to(q_tot.dtype)
-    return ((q_tot - targets.detach()) * mask).square().sum() / mask.sum()
+def td_loss(q_tot: Tensor, targets: Tensor) -> Tensor:
+    """Mean squared error over steps (QLLM, equation 9); both arguments are `[M]`."""
+    return (q_tot - targets.detach()).square().mean()

@@ -51,8 +51,8 @@ class TrainSettings:
     gradient_clip: float = 10.0
     """Largest norm of the gradient."""
     standardise_rewards: bool = True
-    """Whether team rewards are shifted and scaled by their running mean and deviation over collected steps. Where reward
-    is sparse and time costs nothing, the shift makes it cost something: see `docs/log.md`."""
+    """Whether team rewards are shifted and scaled by their running mean and deviation over collected steps. Where
+    reward is sparse and time costs nothing, the shift makes it cost something: see `docs/log.md`."""
     bias: Literal["function", "none"] = "function"
     """QLLM: whether the function's own bias `f_b(s)` is used, if it has one."""
     evaluation_interval: int = 25_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -28,6 +29,7 @@ class CreditMixer(nn.Module):
         self.bias_unit = 1.0
         """What one unit of raw return is in the trainer's rewards: a bias is in units of raw return."""
         self._run = specialise(graph)
+        self._without_bias = replace(graph.header, has_bias=False)
 
     @property
     def n_agents(self) -> int:
@@ -49,11 +51,9 @@ class CreditMixer(nn.Module):
         else:
             with torch.no_grad():  # weights and bias depend on the state alone
                 raw = self._run(state=s, agents_q=None)
-        credit = apply_form(header, raw, q)
-        q_tot = credit.q_tot
-        unit = 0.0 if self.bias == "none" else self.bias_unit
-        if credit.bias is not None and unit != 1.0:
-            q_tot = q_tot + (unit - 1.0) * credit.bias
+        q_tot = apply_form(self._without_bias, raw[:1], q).q_tot
+        if header.has_bias and self.bias == "function":
+            q_tot = q_tot + self.bias_unit * raw[1]
         return q_tot.reshape(*agent_qs.shape[:-1], 1)
 
     def credit(self, states: Tensor, agent_qs: Tensor | None = None) -> Tensor:

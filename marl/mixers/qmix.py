@@ -27,22 +27,21 @@ class QMixer(nn.Module):
         ranges = [(f.low, max(f.high - f.low, 1e-6)) for f in layout.fields for _ in range(f.size)]
         self.register_buffer("low", torch.tensor([low for low, _ in ranges]), persistent=False)
         self.register_buffer("span", torch.tensor([span for _, span in ranges]), persistent=False)
-        self.weights_1 = _hypernet(layout.size, hypernet_size, n_agents * mixing_size)
-        self.bias_1 = nn.Linear(layout.size, mixing_size)
-        self.weights_2 = _hypernet(layout.size, hypernet_size, mixing_size)
-        self.value = _hypernet(layout.size, mixing_size, 1)
+        # The first layers of the hypernetworks and the bias read the same state: one matrix product for all of them.
+        self._widths = (hypernet_size, hypernet_size, mixing_size, mixing_size)
+        self.first = nn.Linear(layout.size, sum(self._widths))
+        self.weights_1 = nn.Linear(hypernet_size, n_agents * mixing_size)
+        self.weights_2 = nn.Linear(hypernet_size, mixing_size)
+        self.value = nn.Linear(mixing_size, 1)
 
     def forward(self, agent_qs: Tensor, states: Tensor) -> Tensor:
         """`Q_tot [B, T, 1]` of `agent_qs [B, T, N]` and `states [B, T, S]`; no `dQ_tot/dQ_i` is negative."""
         lead = agent_qs.shape[:-1]
         s = ((states - self.low) / self.span).reshape(-1, self.low.numel())  # [B*T, S]
-        q = agent_qs.reshape(-1, 1, self.n_agents)  # [B*T, 1, N]
-        w1 = self.weights_1(s).abs().reshape(-1, self.n_agents, self.mixing_size)  # [B*T, N, E]
-        hidden = nn.functional.elu(torch.baddbmm(self.bias_1(s).unsqueeze(1), q, w1))  # [B*T, 1, E]
-        w2 = self.weights_2(s).abs().unsqueeze(-1)  # [B*T, E, 1]
-        q_tot: Tensor = torch.bmm(hidden, w2).squeeze(-1) + self.value(s)  # [B*T, 1]
+        for_w1, for_w2, for_value, bias_1 = self.first(s).split(self._widths, dim=-1)
+        w1 = self.weights_1(torch.relu(for_w1)).abs().reshape(-1, self.n_agents, self.mixing_size)  # [B*T, N, E]
+        w2 = self.weights_2(torch.relu(for_w2)).abs()  # [B*T, E]
+        # Sums of products instead of thousands of tiny matrix products.
+        mixed = (agent_qs.reshape(-1, self.n_agents, 1) * w1).sum(dim=1) + bias_1  # [B*T, E]
+        q_tot: Tensor = (nn.functional.elu(mixed) * w2).sum(dim=-1, keepdim=True) + self.value(torch.relu(for_value))
         return q_tot.reshape(*lead, 1)
-
-
-def _hypernet(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
