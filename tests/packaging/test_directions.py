@@ -21,9 +21,9 @@ ALLOWED: dict[str, set[str]] = {
     "sandbox": {"root", "credit"},
     "marl": {"root", "credit"},
     "api": {"root", "credit", "prompts", "agents", "graphs", "sandbox", "marl"},
-    "cli": {"root", "credit", "prompts", "agents", "sandbox", "api"},
+    "cli": {"root", "credit", "prompts", "agents", "graphs", "sandbox", "marl", "api"},
 }
-"""Room -> the rooms it may import, itself apart. `graphs` and `marl` meet in `api` only."""
+"""Room -> the rooms it may import, itself apart. `graphs` and `marl` meet in the front door only."""
 
 CREDIT_MAY_USE = {"errors", "layout", "_lazy"}
 """Root modules that the credit graph, and with it the jail's child, may load."""
