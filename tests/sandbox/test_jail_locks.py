@@ -93,6 +93,31 @@ for act in (
     assert run(script, str(tmp_path)).split() == ["text"] + ["EACCES"] * 5
 
 
+@pytest.mark.parametrize("code", ["ENOSYS", "EPERM", "EOPNOTSUPP"])
+@pytest.mark.usefixtures("lockdown_or_skip")
+def test_a_host_that_refuses_landlock_has_no_jail(code: str) -> None:
+    """A real refusal by the kernel, as in a container with a narrow seccomp profile."""
+    script = """
+from qredit.errors import JailUnavailableError
+from qredit.sandbox import open_jail
+program = (
+    seccomp.Instruction(seccomp.LOAD, 0, 0, seccomp.OFFSET_NUMBER),
+    seccomp.Instruction(seccomp.JUMP_EQUAL, 0, 1, landlock.CREATE_RULESET),
+    seccomp.Instruction(seccomp.RETURN, 0, 0, seccomp.fail_with(getattr(errno, sys.argv[1]))),
+    seccomp.Instruction(seccomp.RETURN, 0, 0, seccomp.ALLOW),
+)
+kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
+seccomp.install(b"".join(instruction.to_bytes() for instruction in program))
+try:
+    open_jail()
+except JailUnavailableError as error:
+    print(error)
+"""
+    told = run(script, code)
+    assert told.startswith("jail `lockdown` is not available: kernel ")
+    assert "has no Landlock, or a container's filter refuses it" in told
+
+
 @pytest.mark.usefixtures("lockdown_or_skip")
 def test_without_no_new_privileges_an_ordinary_process_cannot_lock_and_says_so() -> None:
     script = """

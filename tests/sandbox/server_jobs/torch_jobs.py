@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 
 import torch
-import torch_programs
+
+PROGRAMS = importlib.import_module("torch_programs")
 
 
 def warm_up() -> None:
     """Load what torch loads late."""
     torch.set_num_threads(1)
-    torch_programs.compute("")
+    PROGRAMS.compute("")
 
 
 def run_job(job: str, payload: bytes) -> bytes:
     """Run a program and say what it achieved, or what refused it."""
     request = json.loads(payload)
     try:
-        said = f"fired: {getattr(torch_programs, request['program'])(request['folder'])}"
+        said = f"fired: {getattr(PROGRAMS, request['program'])(request['folder'])}"
     except (OSError, RuntimeError, ImportError) as error:
         said = f"stopped: {type(error).__name__}"
     return said.encode()
