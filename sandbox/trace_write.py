@@ -135,6 +135,8 @@ class _Writer:
             self.refs[recorded] = self.add(_INTEGER_OPS[target], [self.argument(a) for a in arguments])
         elif str(target) == "aten.index_put.default" and self.write_masked(recorded):
             return
+        elif str(target) == "aten.copy.default":
+            self.copy(recorded, *arguments[:2])
         else:
             allowed = operations().get(str(target))
             if allowed is None or allowed.call is not target:
@@ -179,6 +181,21 @@ class _Writer:
         if value is None or isinstance(value, (bool, int, float, str)):
             return value
         return self.refuse(f"it uses a value of type {type(value).__name__}, which no credit function can hold.")
+
+    def copy(self, recorded: Recorded, target: Recorded, source: Recorded) -> None:
+        """`x[...] = y`: the values of `y` in the shape and dtype of `x`; torch's own `copy` has no derivative."""
+        reference = self.refs[source]
+        wanted, found = target.meta["val"], source.meta["val"]
+        if wanted.dtype != found.dtype:
+            dtype = self.argument(wanted.dtype)
+            reference = self.add("aten._to_copy.default", [reference], {"dtype": dtype})
+        if wanted.shape != found.shape:
+            sizes = tuple(
+                size if isinstance(size, int) else self.add("aten.sym_size.int", [self.refs[target], dim])
+                for dim, size in enumerate(wanted.shape)
+            )
+            reference = self.add("aten.expand.default", [reference, sizes])
+        self.refs[recorded] = reference
 
     def write_masked(self, recorded: Recorded) -> bool:
         """`x[mask] = number` as `masked_fill`: indexing with a mask itself has a size that depends on the data."""

@@ -180,7 +180,6 @@ unsqueeze(Tensor self, int dim) -> Tensor
 view(Tensor self, SymInt[] size) -> Tensor
 
 # reading and writing at indices
-copy(Tensor self, Tensor src) -> Tensor
 embedding(Tensor weight, Tensor indices) -> Tensor
 fill.Scalar(Tensor self, Scalar value) -> Tensor
 fill.Tensor(Tensor self, Tensor value) -> Tensor

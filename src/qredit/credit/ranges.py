@@ -215,7 +215,6 @@ _RULES: Mapping[str, Callable[[Named, Tensor], Range | None]] = {
     "full_like": _filled("fill_value"),
     "new_full": _filled("fill_value"),
     "fill": _filled("value"),
-    "copy": _filled("src"),
     "zeros": lambda *_: Range(0, 0),
     "zeros_like": lambda *_: Range(0, 0),
     "new_zeros": lambda *_: Range(0, 0),
