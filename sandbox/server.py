@@ -98,19 +98,25 @@ class Server:
         self._poll.register(wake, select.POLLIN)
         self._poll.register(self._control, select.POLLIN)
         try:
-            while True:
-                for descriptor, _ in self._poll.poll():
-                    if descriptor == wake:
-                        os.read(wake, 4096)
-                        self._reap()
-                    elif descriptor == self._control.fileno():
-                        if not self._accept():
-                            return
-                    else:
-                        self._give_up(descriptor)
+            while self._turn(wake):
+                pass
         finally:
             for pid in self._handles:
                 _kill(pid)
+
+    def _turn(self, wake: int) -> bool:
+        """Handle what is ready; False when the parent is gone.
+
+        The order matters: reaping closes handles, and a new job may get the number of one that was closed, so that an
+        older event for that number would kill the wrong job.
+        """
+        ready = {descriptor for descriptor, _ in self._poll.poll()}
+        for handle in ready - {wake, self._control.fileno()}:
+            self._give_up(handle)
+        if wake in ready:
+            os.read(wake, 4096)
+            self._reap()
+        return self._control.fileno() not in ready or self._accept()
 
     def _accept(self) -> bool:
         """Take one order; False when the parent is gone."""

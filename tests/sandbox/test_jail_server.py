@@ -1,10 +1,11 @@
-"""Servers that die, wear out, lose their parent or cannot start: jobs are not lost, no process is left."""
+"""Servers that die, wear out or lose their parent: jobs are not lost, no process is left."""
 
 from __future__ import annotations
 
 import os
-import shutil
+import select
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -15,9 +16,8 @@ from pathlib import Path
 
 import pytest
 
-import qredit
 from qredit.errors import JailError
-from qredit.sandbox import forkserver, wire
+from qredit.sandbox import child, forkserver, server
 from qredit.sandbox.exchange import Exchange
 from qredit.sandbox.lockdown import open_lockdown
 from qredit.sandbox.pool import ServerJail
@@ -30,8 +30,10 @@ LOOP = b'{"program": "programs.loop_in_python", "arguments": {}}'
 pytestmark = pytest.mark.usefixtures("lockdown_or_skip")
 
 
-def open_plain(*, jobs: str = "plain_jobs", jobs_per_server: int = 300) -> ServerJail:
-    return open_lockdown(jobs=jobs, import_path=[str(SERVER_JOBS)], max_parallel=4, jobs_per_server=jobs_per_server)
+def open_plain(*, jobs_per_server: int = 300) -> ServerJail:
+    return open_lockdown(
+        jobs="plain_jobs", import_path=[str(SERVER_JOBS)], max_parallel=4, jobs_per_server=jobs_per_server
+    )
 
 
 @pytest.fixture
@@ -180,6 +182,33 @@ def test_a_server_outlives_the_thread_that_needed_it() -> None:
         assert server_of(jail) == pid
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_a_server_handles_old_events_before_it_takes_new_jobs(
+    order: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A soak found it: an event for a closed handle killed the job that had got the same number."""
+    acts: list[str] = []
+    monkeypatch.setattr(server.Server, "_give_up", lambda self, handle: acts.append("give up"))
+    monkeypatch.setattr(server.Server, "_reap", lambda self: acts.append("reap"))
+    monkeypatch.setattr(server.Server, "_accept", lambda self: acts.append("accept") or True)
+    control, far = socket.socketpair()
+    wake, wake_writer = os.pipe()
+    handle, far_handle = socket.socketpair()
+    with control, far, handle, far_handle:
+        lock = child.Lock(server_pid=os.getpid(), address_space_bytes=0, job_filter=b"")
+        loop = server.Server(control, lock, lambda name, payload: payload)
+        ends = (control.fileno(), wake, handle.fileno())
+        for index in order:
+            loop._poll.register(ends[index], select.POLLIN)
+        far.send(b"x")
+        far_handle.send(b"x")
+        os.write(wake_writer, b"x")
+        assert loop._turn(wake)
+    os.close(wake)
+    os.close(wake_writer)
+    assert acts == ["give up", "reap", "accept"]
+
+
 PARENT = """
 import os, sys, threading
 from qredit.sandbox.lockdown import open_lockdown
@@ -206,12 +235,12 @@ def test_a_parent_killed_with_9_leaves_no_process(kind: str) -> None:
     )
     with parent:
         assert parent.stdout is not None
-        server = int(parent.stdout.readline())
+        pid = int(parent.stdout.readline())
         worker = int(parent.stdout.readline()) if kind == "forked" else None
-        wait_until(lambda: bool(children_of(server)))
-        children = children_of(server)
+        wait_until(lambda: bool(children_of(pid)))
+        children = children_of(pid)
         parent.kill()
-        wait_until(lambda: not any(alive(pid) for pid in {server, *children}))
+        wait_until(lambda: not any(alive(process) for process in {pid, *children}))
         if worker is not None:
             os.kill(worker, signal.SIGKILL)
 
@@ -235,91 +264,3 @@ def test_processor_time_is_limited_even_without_the_parent(jail: ServerJail, mon
         "killed",
         "killed by SIGKILL: its processor time was used up, or the machine ran out of memory",
     )
-
-
-def test_a_job_of_ours_that_returns_no_bytes_is_named() -> None:
-    with open_plain(jobs="odd_jobs") as jail:
-        result = jail.run("trace", b"", timeout_seconds=20)
-        assert result.outcome == "silent_exit"
-        assert "TypeError: a job must return bytes, not `str`" in result.detail
-
-
-def test_variables_that_libraries_set_are_removed() -> None:
-    with open_plain(jobs="odd_jobs") as jail:
-        names = jail.run("verify", b"", timeout_seconds=20).output.decode().split()
-    assert set(names) - {"LC_CTYPE", "LD_LIBRARY_PATH"} == {
-        "CUDA_VISIBLE_DEVICES",
-        "HOME",
-        "MKL_NUM_THREADS",
-        "OMP_NUM_THREADS",
-        "OPENBLAS_NUM_THREADS",
-    }
-
-
-@pytest.mark.parametrize(
-    ("jobs", "message"),
-    [
-        ("broken_jobs", "ended while it started: .*libtorch_cpu.so: cannot open shared object file"),
-        ("threaded_jobs", "another `threads`: it has `2`, expected `1`"),
-        ("no_such_module", "No module named 'no_such_module'"),
-    ],
-)
-def test_a_server_that_cannot_be_trusted_does_not_start(jobs: str, message: str) -> None:
-    with pytest.raises(JailError, match=f"(?s){message}"):
-        open_plain(jobs=jobs)
-
-
-def test_a_server_that_never_gets_ready_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forkserver, "START_SECONDS", 0.001)
-    with pytest.raises(JailError, match="it was not ready after"):
-        open_plain()
-
-
-def test_a_python_that_cannot_start_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "executable", "/nonexistent/python")
-    with pytest.raises(JailError, match="`/nonexistent/python`: No such file or directory"):
-        open_plain()
-
-
-@pytest.mark.parametrize("name", ["python", "torch", "qredit", "qredit_folder"])
-def test_a_server_of_another_version_is_refused(name: str) -> None:
-    here = wire.Hello.of_this_process(threads=1)
-    forkserver.compare(here, here)
-    other = wire.Hello(**{**vars(here), name: "other"})
-    with pytest.raises(JailError, match=f"another `{name}`: it has `other`, expected"):
-        forkserver.compare(other, here)
-
-
-def test_the_current_directory_is_not_on_the_servers_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    other = tmp_path / "other"
-    other.mkdir()
-    monkeypatch.setattr(sys, "path", ["", str(tmp_path), "relative", str(other), "/nonexistent"])
-    assert forkserver.search_path([str(SERVER_JOBS)]) == [str(other), str(SERVER_JOBS)]
-
-
-@pytest.mark.parametrize("kind", ["folder", "zip"])
-def test_the_server_runs_the_very_package_of_its_parent(tmp_path: Path, kind: str) -> None:
-    """An installation that only PYTHONPATH knows (`pip install --target`, a zip) wins over the one in this venv."""
-    target = tmp_path / "target"
-    source = Path(qredit.__file__ or "").parent
-    shutil.copytree(source, target / "qredit", ignore=shutil.ignore_patterns("__pycache__", "recordings"))
-    if kind == "zip":
-        target = Path(shutil.make_archive(str(tmp_path / "package"), "zip", target))
-    script = """
-import sys, qredit
-from qredit.sandbox.lockdown import open_lockdown
-with open_lockdown(jobs="plain_jobs", import_path=[sys.argv[1]]) as jail:
-    print(qredit.__file__, jail.run("trace", sys.argv[2].encode(), timeout_seconds=20).output)
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(SERVER_JOBS), ANSWER.decode()],
-        env={**os.environ, "PYTHONPATH": str(target)},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.stderr == ""
-    assert done.stdout == f"{target}/qredit/__init__.py b'fired: 42'\n"
