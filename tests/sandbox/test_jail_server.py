@@ -190,7 +190,12 @@ def test_a_server_handles_old_events_before_it_takes_new_jobs(
     acts: list[str] = []
     monkeypatch.setattr(server.Server, "_give_up", lambda self, handle: acts.append("give up"))
     monkeypatch.setattr(server.Server, "_reap", lambda self: acts.append("reap"))
-    monkeypatch.setattr(server.Server, "_accept", lambda self: acts.append("accept") or True)
+
+    def accept(loop: server.Server) -> bool:
+        acts.append("accept")
+        return True
+
+    monkeypatch.setattr(server.Server, "_accept", accept)
     control, far = socket.socketpair()
     wake, wake_writer = os.pipe()
     handle, far_handle = socket.socketpair()
