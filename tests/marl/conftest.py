@@ -1,0 +1,204 @@
+"""What the tests of training share: credit graphs by hand, a tiny environment with a known optimum, small settings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+
+from qredit.artifact import CREDIT_GRAPH, save_artifact
+from qredit.credit import CreditGraph, parse_graph
+from qredit.layout import StateField, StateLayout
+from qredit.marl import adapters
+from qredit.marl.environment import TimeStep
+from qredit.marl.settings import TrainSettings
+from qredit.runs import Run, create_run
+from qredit.task import EnvironmentSpec, Task
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+GAMES: Mapping[str, Sequence[Sequence[float]]] = {
+    "additive": [[1, 3, 0], [4, 6, 3], [2, 4, 1]],
+    "monotone": [[0, 1, 2], [1, 3, 5], [2, 5, 8]],
+}
+"""Payoff matrices; `additive` is a sum of a row's and a column's value, `monotone` is not."""
+OPTIMA = {"additive": 6.0, "monotone": 8.0}
+SMALL = TrainSettings(
+    total_steps=600,
+    n_environments=4,
+    buffer_episodes=12,
+    batch_episodes=4,
+    updates_per_collection=2,
+    hidden_size=8,
+    mixing_size=4,
+    hypernet_size=8,
+    learning_rate=1e-3,
+    epsilon_anneal_steps=400,
+    target_update_tau=0.1,
+    evaluation_interval=250,
+    evaluation_episodes=6,
+    checkpoint_interval=200,
+)
+"""A training of about a second on a small board."""
+
+
+class MatrixGame:
+    """Two agents choose at once and get a payoff; `steps` rounds, after which the world has ended.
+
+    The state is the joint action of the round before, `(-1, -1)` at first; an agent observes nothing but a constant.
+    """
+
+    def __init__(self, environment_id: str, n_environments: int, arguments: Mapping[str, Any]) -> None:
+        self.payoff = np.array(GAMES[environment_id], dtype=np.float32)
+        self.n_environments, self.n_agents, self.n_actions, self.observation_size = n_environments, 2, 3, 1
+        self.time_limit = int(arguments.get("steps", 1))
+        self.layout = StateLayout((StateField("last_action", (2,), "index", -1, 2, "Last joint action.", ("action",)),))
+        self._round = 0
+        self._now = self._fresh(n_environments)
+
+    def _fresh(self, playing: int) -> TimeStep:
+        b = self.n_environments
+        return TimeStep(
+            observations=np.ones((b, 2, 1), dtype=np.float32),
+            states=np.full((b, 2), -1, dtype=np.float32),
+            available_actions=np.ones((b, 2, 3), dtype=np.bool_),
+            rewards=np.zeros(b, dtype=np.float32),
+            agent_rewards=np.zeros((b, 2), dtype=np.float32),
+            terminated=np.arange(b) >= playing,
+            truncated=np.zeros(b, dtype=np.bool_),
+        )
+
+    def reset(self, seeds: Sequence[int]) -> TimeStep:
+        """Start in the first `len(seeds)` environments; nothing here is random."""
+        self._round = 0
+        self._now = self._fresh(len(seeds))
+        return self._now
+
+    def step(self, actions: NDArray[np.integer]) -> TimeStep:
+        """All that play get the payoff of `actions [B, 2]`."""
+        now, playing = self._now, ~self._now.ended
+        self._round += 1
+        now.rewards[:] = np.where(playing, self.payoff[actions[:, 0], actions[:, 1]], 0)
+        now.agent_rewards[:] = now.rewards[:, None] / 2
+        now.states[playing] = actions[playing]
+        now.terminated[:] |= self._round >= self.time_limit
+        return now
+
+
+class Graphs:
+    """Credit graphs written by hand, for states of `size` numbers."""
+
+    def __init__(self, n_agents: int, size: int) -> None:
+        self.n_agents, self.size = n_agents, size
+
+    def ones(self, *, scale: str = "sum_to_n", bias_of: int | None = None) -> CreditGraph:
+        """Weights of one; with `bias_of`, `f_b(s) = s[bias_of]`."""
+        nodes: list[dict[str, Any]] = [
+            {"op": "aten.sym_size.int", "args": ["state", 0]},
+            {"op": "aten.new_ones.default", "args": ["state", ["n0", self.n_agents]]},
+        ]
+        return self._graph(nodes, ["n1"], scale=scale, bias_of=bias_of)
+
+    def first_numbers(
+        self, *, scale: str = "sum_to_n", igm: str = "enforce", bias_of: int | None = None
+    ) -> CreditGraph:
+        """The weights are the first `N` numbers of the state."""
+        nodes = [{"op": "aten.slice.Tensor", "args": ["state", 1, 0, self.n_agents]}]
+        return self._graph(nodes, ["n0"], scale=scale, igm=igm, bias_of=bias_of)
+
+    def product(self) -> CreditGraph:
+        """The general form `Q_tot = prod_i Q_i`."""
+        nodes = [{"op": "aten.prod.dim_int", "args": ["agents_q", 1, True]}]
+        return self._graph(nodes, ["n0"], form="general")
+
+    def _graph(
+        self,
+        nodes: list[dict[str, Any]],
+        outputs: list[str],
+        *,
+        form: str = "weights",
+        scale: str = "sum_to_n",
+        igm: str = "enforce",
+        bias_of: int | None = None,
+    ) -> CreditGraph:
+        if bias_of is not None:
+            outputs = [*outputs, f"n{len(nodes)}"]
+            nodes = [*nodes, {"op": "aten.slice.Tensor", "args": ["state", 1, bias_of, bias_of + 1]}]
+        header = {
+            "form": form,
+            "scale": scale,
+            "igm": igm,
+            "n_agents": self.n_agents,
+            "state_size": self.size,
+            "has_bias": bias_of is not None,
+        }
+        document = {"format": 1, "header": header, "constants": [], "nodes": nodes, "outputs": outputs}
+        return parse_graph(json.dumps(document).encode())
+
+
+SaveGraph = Callable[[CreditGraph], Path]
+MakeRun = Callable[[], Run]
+GameTask = Callable[..., Task]
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """Tests share two cores with others."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def graphs() -> type[Graphs]:
+    """`graphs(n_agents, state_size)` writes credit graphs."""
+    return Graphs
+
+
+@pytest.fixture
+def save_graph(tmp_path: Path) -> SaveGraph:
+    """Makes an artifact of a credit graph; returns its folder."""
+
+    def save(graph: CreditGraph) -> Path:
+        folder = tmp_path / f"artifact-{graph.sha256[:12]}"
+        manifest = {"kind": "credit", "task": "any"}
+        return save_artifact(folder, manifest=manifest, files={CREDIT_GRAPH: graph.to_bytes()}).path
+
+    return save
+
+
+@pytest.fixture
+def make_run(tmp_path: Path) -> MakeRun:
+    """Makes a new run folder of a training."""
+    return lambda: create_run("train", "test", {}, root=tmp_path / "trainings")
+
+
+@pytest.fixture
+def game_task(monkeypatch: pytest.MonkeyPatch) -> GameTask:
+    """`game_task("additive", steps=1)`: a task in a matrix game; the adapter exists for this test only."""
+    monkeypatch.setattr(adapters, "ADAPTERS", {**adapters.ADAPTERS, "matrix": MatrixGame})
+
+    def make(game: str, steps: int = 1) -> Task:
+        return Task(
+            name=f"matrix-{game}",
+            title="A matrix game",
+            description="Two agents choose at once.",
+            goal="The highest payoff.",
+            reward="The payoff.",
+            n_agents=2,
+            actions=("A", "B", "C"),
+            time_limit=steps,
+            environment=EnvironmentSpec(adapter="matrix", id=game, arguments={"steps": steps}),
+        )
+
+    return make
+
+
+@pytest.fixture
+def small() -> TrainSettings:
+    """Settings of a training of about a second."""
+    return SMALL
