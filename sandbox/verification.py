@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from qredit.errors import ConfigurationError, JailError
 from qredit.layout import StateLayout
@@ -191,7 +191,7 @@ def _judge(order: _Order, graph: bytes) -> Verdict:
         return order.rejected("contract", "resource", message)
     report = VerifyReport.from_bytes(result.output)
     if report.stage:
-        stage: Stage = "graph" if report.stage == "graph" else "contract"
+        stage: Literal["graph", "contract"] = "graph" if report.stage == "graph" else "contract"
         kind: Kind = "resource" if report.kind == "resource" else stage
         return order.rejected(stage, kind, report.message)
     return Accepted(
