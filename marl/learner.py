@@ -72,9 +72,12 @@ class Learner:
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self._parameters, self._settings.gradient_clip, foreach=True)
         self.optimiser.step()
-        with torch.no_grad():
-            torch._foreach_lerp_(self._target_parameters, self._parameters, self._settings.target_update_tau)
         return loss.detach()
+
+    @torch.no_grad()
+    def update_target(self) -> None:
+        """Move the target network towards the online network."""
+        torch._foreach_lerp_(self._target_parameters, self._parameters, self._settings.target_update_tau)
 
     def loss(self, episodes: Episodes) -> Tensor:
         """The TD loss of a batch of episodes, over the `M` steps that took place (QLLM, equation 9)."""

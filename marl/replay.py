@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Episodes:
-    """`E` whole episodes, padded to `T` steps. Entry `t` of the first three comes before action `t`."""
+    """`E` whole episodes, padded to `T` steps. Entry `t` of the first three comes before action `t`.
+
+    What stands in the padding means nothing.
+    """
 
     observations: Tensor
     """`[E, T + 1, N, O]`, float32."""
@@ -32,7 +35,7 @@ class Episodes:
     terminated: Tensor
     """Whether the world ended with this step, `[E, T]`, bool; the time limit does not count."""
     filled: Tensor
-    """Whether the step took place, `[E, T]`, bool."""
+    """Whether the step took place, `[E, T]`, bool; no gaps, the padding is at the end."""
 
     @staticmethod
     def zeros(n_episodes: int, environment: BatchedEnvironment) -> Episodes:
@@ -55,6 +58,10 @@ class Episodes:
     def to(self, device: torch.device) -> Episodes:
         """The same on another device."""
         return Episodes(**{name: tensor.to(device) for name, tensor in self.tensors().items()})
+
+
+_AT_TIME_POINTS = frozenset({"observations", "states", "available_actions"})
+"""What is known at the `T + 1` time points; the rest belongs to the `T` steps between them."""
 
 
 class ReplayBuffer:
@@ -96,9 +103,8 @@ class ReplayBuffer:
         chosen: NDArray[np.int64] = rng.choice(len(self), count, replace=False)
         index = torch.from_numpy(chosen)
         steps = int(self._ring.filled[index].sum(dim=1).max())
-        cut = {"observations": steps + 1, "states": steps + 1, "available_actions": steps + 1}
         return Episodes(
-            **{name: tensor[index, : cut.get(name, steps)] for name, tensor in self._ring.tensors().items()}
+            **{name: t[index, : steps + (name in _AT_TIME_POINTS)] for name, t in self._ring.tensors().items()}
         )
 
     def visited_states(self, limit: int) -> Tensor:
@@ -108,11 +114,23 @@ class ReplayBuffer:
         return states[::stride]
 
     def contents(self) -> dict[str, Tensor]:
-        """What it holds, for a checkpoint."""
-        return {name: tensor[: len(self)] for name, tensor in self._ring.tensors().items()}
+        """What it holds, for a checkpoint: `lengths [E]`, and the rest without padding, `[sum of lengths, ...]`."""
+        lengths = self._ring.filled[: len(self)].sum(dim=1)
+        masks = self._masks(lengths)
+        held = self._ring.tensors().items()
+        return {"lengths": lengths, **{name: t[: len(self)][masks[name]] for name, t in held if name != "filled"}}
 
     def restore(self, contents: dict[str, Tensor], added: int) -> None:
         """Take back what `contents` gave when `added` episodes had been added."""
         self.added = added
+        masks = self._masks(contents["lengths"])
+        self._ring.filled[: len(self)] = masks["filled"]
         for name, tensor in self._ring.tensors().items():
-            tensor[: len(self)] = contents[name]
+            if name != "filled":
+                tensor[: len(self)][masks[name]] = contents[name]
+
+    def _masks(self, lengths: Tensor) -> dict[str, Tensor]:
+        """For each tensor which entries of episodes of `lengths [E]` mean anything, `[E, T]` or `[E, T + 1]`."""
+        before = torch.arange(self._ring.rewards.shape[1]) < lengths[:, None]  # time points at which a step starts
+        reached = torch.cat([torch.ones_like(before[:, :1]), before], dim=1)
+        return {name: reached if name in _AT_TIME_POINTS else before for name in self._ring.tensors()}

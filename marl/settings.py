@@ -47,7 +47,9 @@ class TrainSettings:
     double_q: bool = True
     """Whether the online network chooses the action whose target value is taken."""
     target_update_tau: float = 0.01
-    """Share of the online network that enters the target network after each update."""
+    """Share of the online network that enters the target network; 1 copies it."""
+    target_update_interval: int = 1
+    """Updates between two changes of the target network; 200 with a share of 1 is the classic hard update."""
     gradient_clip: float = 10.0
     """Largest norm of the gradient."""
     standardise_rewards: bool = True
@@ -75,6 +77,7 @@ class TrainSettings:
             "hypernet_size",
             "learning_rate",
             "epsilon_anneal_steps",
+            "target_update_interval",
             "gradient_clip",
             "evaluation_interval",
             "evaluation_episodes",

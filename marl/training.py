@@ -3,7 +3,7 @@
 The run folder of a training:
 
     run.json      settings and status
-    metrics.csv   one row per greedy evaluation
+    metrics.csv   one row per greedy evaluation (`qredit.marl.metrics`)
     tensorboard/  the same, for TensorBoard
     checkpoint/   everything needed to go on exactly
     result.json   written at the end
@@ -11,8 +11,7 @@ The run folder of a training:
 
 from __future__ import annotations
 
-import csv
-import io
+import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -25,11 +24,12 @@ import torch
 from qredit.artifact import CREDIT_GRAPH, load_artifact
 from qredit.credit.statistics import differs_from_vdn
 from qredit.errors import ConfigurationError
-from qredit.files import write_atomic, write_json
+from qredit.files import write_json
 from qredit.marl.adapters import make_environment
 from qredit.marl.algorithms import algorithm_of
 from qredit.marl.checkpoint import Counters, load_checkpoint, save_checkpoint
 from qredit.marl.learner import Learner
+from qredit.marl.metrics import Evaluation, MetricsLog
 from qredit.marl.mixers import CreditMixer
 from qredit.marl.networks import AgentNetwork
 from qredit.marl.replay import ReplayBuffer
@@ -90,7 +90,7 @@ def train(
         run: the run folder.
         mixer_path: the credit function's artifact, for `qllm`.
         resume: go on from the folder's checkpoint, if it has one.
-        on_progress: told of the steps done, about ten times a second at most.
+        on_progress: told of the steps done after every collection.
 
     Raises:
         ConfigurationError, UnknownNameError, ArtifactError: what was asked for does not fit together.
@@ -128,40 +128,41 @@ class Training:
         self._collector = Collector(self._environment, self._network, self._device)
         self._identity = _identity(task, settings, mixer_path)
         self._counters = Counters()
-        self._metrics: list[dict[str, float]] = []
-        self._loss = torch.tensor(float("nan"))
+        self._evaluations: tuple[Evaluation, ...] = ()
+        self._loss = torch.tensor(self._counters.loss)
 
     def load(self) -> None:
         """Go on from the checkpoint, if there is one."""
-        found = load_checkpoint(self._folder, learner=self._learner, replay=self._replay, settings=self._identity)
+        found = load_checkpoint(self._folder, learner=self._learner, replay=self._replay, identity=self._identity)
         if found is not None:
-            self._counters, self._metrics = found
+            self._counters, self._evaluations = found.counters, found.evaluations
+            self._loss = torch.tensor(found.counters.loss)
 
     def run(self, on_progress: OnProgress) -> TrainResult:
         """Collect, learn, evaluate and save until the steps are done."""
         settings = self._settings
-        with _Board(self._folder / "tensorboard", self._counters.environment_steps) as board:
+        with MetricsLog(self._folder, self._evaluations, self._counters.environment_steps) as metrics:
             while True:
                 if self._evaluation_is_due():
-                    self._evaluate(board)
-                if self._counters.environment_steps >= settings.total_steps:
-                    break
+                    self._evaluations += (self._evaluate(),)
+                    metrics.add(self._evaluations[-1])
                 before = self._counters.environment_steps
+                if before >= settings.total_steps:
+                    break
                 self._collect_and_learn()
-                on_progress(min(self._counters.environment_steps, settings.total_steps), settings.total_steps)
-                if (
-                    before // settings.checkpoint_interval
-                    < self._counters.environment_steps // settings.checkpoint_interval
-                ):
+                now = self._counters.environment_steps
+                on_progress(min(now, settings.total_steps), settings.total_steps)
+                if before // settings.checkpoint_interval < now // settings.checkpoint_interval:
                     self._save()
         return self._finish()
 
     def _evaluation_is_due(self) -> bool:
-        steps = self._counters.environment_steps
-        if not self._metrics or steps >= self._settings.total_steps:
-            return not self._metrics or self._metrics[-1]["environment_steps"] < steps
+        """Before the first step, after the last, and whenever another interval is full."""
+        if not self._evaluations:
+            return True
+        steps, latest = self._counters.environment_steps, self._evaluations[-1].environment_steps
         interval = self._settings.evaluation_interval
-        return steps // interval > self._metrics[-1]["environment_steps"] // interval
+        return latest < steps and (steps >= self._settings.total_steps or latest // interval < steps // interval)
 
     def _collect_and_learn(self) -> None:
         started = time.perf_counter()
@@ -180,7 +181,10 @@ class Training:
                 batch = self._replay.sample(settings.batch_episodes, rng).to(self._device)
                 self._loss = self._learner.update(batch)
                 updates += 1
-        self._counters = Counters(
+                if updates % settings.target_update_interval == 0:
+                    self._learner.update_target()
+        self._counters = replace(
+            counters,
             environment_steps=counters.environment_steps + int(episodes.filled.sum()),
             episodes=counters.episodes + settings.n_environments,
             collections=counters.collections + 1,
@@ -188,45 +192,38 @@ class Training:
             seconds=counters.seconds + time.perf_counter() - started,
         )
 
-    def _evaluate(self, board: _Board) -> None:
+    def _evaluate(self) -> Evaluation:
         started = time.perf_counter()
         returns = greedy_returns(
             self._evaluation, self._network, episodes=self._settings.evaluation_episodes, device=self._device
         )
         counters = replace(self._counters, seconds=self._counters.seconds + time.perf_counter() - started)
         self._counters = counters
-        row = {
-            "environment_steps": counters.environment_steps,
-            "seconds": round(counters.seconds, 3),
-            "episodes": counters.episodes,
-            "updates": counters.updates,
-            "epsilon": self._settings.epsilon(counters.environment_steps),
-            "loss": float(self._loss),
-            "greedy_return": float(returns.mean()),
-            "greedy_return_std": float(returns.std()),
-        }
-        self._metrics.append(row)
-        board.write(row)
-        buffer = io.StringIO()
-        writer = csv.DictWriter(buffer, list(row), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self._metrics)
-        write_atomic(self._folder / "metrics.csv", buffer.getvalue().encode())
+        return Evaluation(
+            environment_steps=counters.environment_steps,
+            seconds=round(counters.seconds, 3),
+            episodes=counters.episodes,
+            updates=counters.updates,
+            epsilon=self._settings.epsilon(counters.environment_steps),
+            loss=float(self._loss),
+            greedy_return=float(returns.mean()),
+            greedy_return_std=float(returns.std()),
+        )
 
     def _save(self) -> None:
         save_checkpoint(
             self._folder,
             learner=self._learner,
             replay=self._replay,
-            counters=self._counters,
-            metrics=self._metrics,
-            settings=self._identity,
+            counters=replace(self._counters, loss=float(self._loss)),
+            evaluations=self._evaluations,
+            identity=self._identity,
         )
 
     def _finish(self) -> TrainResult:
         self._save()
-        steps = np.array([row["environment_steps"] for row in self._metrics])
-        returns = np.array([row["greedy_return"] for row in self._metrics])
+        steps = np.array([row.environment_steps for row in self._evaluations])
+        returns = np.array([row.greedy_return for row in self._evaluations])
         result = TrainResult(
             algorithm=self._settings.algorithm,
             task=self._task.name,
@@ -248,35 +245,16 @@ class Training:
         return float(differs_from_vdn(weights, self._mixer.graph.header.scale).double().mean())
 
 
-class _Board:
-    """TensorBoard's log; rows after the checkpoint that a run goes on from are dropped."""
-
-    def __init__(self, folder: Path, purge_step: int) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-
-        self._writer: Any = SummaryWriter(str(folder), purge_step=purge_step or None)
-
-    def __enter__(self) -> _Board:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._writer.close()
-
-    def write(self, row: dict[str, float]) -> None:
-        """Write one row of the metrics."""
-        for name, value in row.items():
-            if name != "environment_steps":
-                self._writer.add_scalar(name, value, int(row["environment_steps"]))
-
-
 def _identity(task: Task, settings: TrainSettings, mixer_path: Path | None) -> dict[str, Any]:
-    """What a checkpoint must have been made with."""
+    """What a checkpoint must have been made with, as it is read from one."""
     graph = None if mixer_path is None else load_artifact(mixer_path).manifest["files"].get(CREDIT_GRAPH)
-    return {
+    identity: dict[str, Any] = {
         "task": task.model_dump(mode="json", exclude={"title", "description", "goal", "reward"}),
         "training": asdict(settings),
         "mixer_sha256": graph,
     }
+    as_read: dict[str, Any] = json.loads(json.dumps(identity))
+    return as_read
 
 
 def _device(name: str) -> torch.device:
