@@ -31,7 +31,8 @@ Scale = Literal["sum_to_n", "raw"]
 Igm = Literal["enforce", "relax"]
 InputName = Literal["state", "agents_q"]
 
-_REF = re.compile(r"(state|agents_q)|c(\d{1,4})|n(\d{1,4})(?:\.(\d{1,4}))?", re.ASCII)
+_NUMBER = r"(0|[1-9][0-9]{0,3})"
+_REF = re.compile(rf"(state|agents_q)|c{_NUMBER}|n{_NUMBER}(?:\.{_NUMBER})?")
 _NON_FINITE = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
 
 
@@ -96,7 +97,7 @@ class Ref:
     def parse(text: str) -> Ref | None:
         """Read what `str` wrote; None if the text is no reference."""
         match = _REF.fullmatch(text)
-        if match is None or str(int(match[2] or match[3] or 0)) not in (match[2], match[3], "0"):
+        if match is None:
             return None
         if match[1]:
             return Ref("state" if match[1] == "state" else "agents_q")
