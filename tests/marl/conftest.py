@@ -28,7 +28,6 @@ GAMES: Mapping[str, Sequence[Sequence[float]]] = {
     "monotone": [[0, 1, 2], [1, 3, 5], [2, 5, 8]],
 }
 """Payoff matrices; `additive` is a sum of a row's and a column's value, `monotone` is not."""
-OPTIMA = {"additive": 6.0, "monotone": 8.0}
 SMALL = TrainSettings(
     total_steps=600,
     n_environments=4,
