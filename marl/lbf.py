@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -199,7 +200,10 @@ def _make(environment_id: str, arguments: dict[str, Any]) -> Any:
     if environment_id not in known:
         raise UnknownNameError("foraging environment", environment_id, known)
     try:
-        simulator: Any = gymnasium.make(environment_id, disable_env_checker=True, **arguments).unwrapped
+        # Through the spec: `gymnasium.make` would keep `max_episode_steps` for a wrapper that is not used here.
+        spec = deepcopy(gymnasium.spec(environment_id))
+        spec.kwargs.update(arguments)
+        simulator: Any = gymnasium.make(spec, disable_env_checker=True).unwrapped
     except (TypeError, ValueError, AssertionError) as error:
         raise ConfigurationError(
             f"environment `{environment_id}` with {arguments}",

@@ -21,6 +21,7 @@ POSITIVE = [
     "hypernet_size",
     "learning_rate",
     "epsilon_anneal_steps",
+    "target_update_interval",
     "gradient_clip",
     "evaluation_interval",
     "evaluation_episodes",
