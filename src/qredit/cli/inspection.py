@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.syntax import Syntax
-from rich.table import Table
 
 from qredit.cli.console import JsonOption, command, out, plain, print_json, program
 
@@ -49,7 +48,9 @@ def show_story(story: Inspection) -> None:
     console.print(plain(f"{story.run.path}: {story.task}, model {story.model}, {story.status}", "bold"), soft_wrap=True)
     for number in sorted({a.round for a in story.attempts} | {c.round for c in story.choices}):
         console.print(plain(f"\nround {number}", "bold"))
-        console.print(_attempts([a for a in story.attempts if a.round == number], story.chosen))
+        for attempt in story.attempts:
+            if attempt.round == number:
+                _show_attempt(attempt, story.chosen)
         for choice in story.choices:
             if choice.round == number:
                 _show_choice(choice)
@@ -60,27 +61,16 @@ def show_story(story: Inspection) -> None:
     console.print(plain(f"the code of a candidate: {program()} inspect {story.run.path} --code N"), soft_wrap=True)
 
 
-def _attempts(attempts: list[Attempt], final: str) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for title in ("#", "candidate", "attempt", "code", "verdict", "message"):
-        table.add_column(title, overflow="fold")
-    table.add_column("tokens", justify="right")
-    table.add_column("seconds", justify="right")
-    for a in attempts:
-        style = {"accepted": "green", "rejected": "yellow"}.get(a.verdict, "red")
-        where = f"line {a.line}: " if a.line is not None else ""
-        sha = (a.sha or "-")[:8] + (" (final)" if a.sha and a.sha == final else "")
-        table.add_row(
-            str(a.number),
-            str(a.candidate),
-            str(a.attempt),
-            plain(sha),
-            plain(a.verdict, style),
-            plain(f"{where}{a.message}"),
-            str(a.tokens),
-            f"{a.seconds:.1f}",
-        )
-    return table
+def _show_attempt(attempt: Attempt, final: str) -> None:
+    console = out()
+    style = {"accepted": "green", "rejected": "yellow"}.get(attempt.verdict, "red")
+    sha = (attempt.sha or "-")[:8]
+    head = f"{attempt.number:>3}  candidate {attempt.candidate}, attempt {attempt.attempt}  {sha:<8}  "
+    tail = f"  {attempt.tokens} tokens, {attempt.seconds:.1f} s"
+    chosen = plain("  final", "bold") if attempt.sha and attempt.sha == final else plain("")
+    console.print(plain(head) + plain(f"{attempt.verdict:<8}", style) + plain(tail) + chosen, soft_wrap=True)
+    if attempt.message:
+        console.print(plain(f"     {attempt.message}"), soft_wrap=True)
 
 
 def _show_choice(choice: Choice) -> None:
