@@ -11,7 +11,6 @@ Not covered: streaming, proxies beyond what the HTTP library reads from the envi
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from qredit.agents.messages import Identity, Message, Position, Reply, Usage, messages_json
 from qredit.agents.settings import ModelSettings
+from qredit.agents.telemetry import keep_to_this_machine
 from qredit.agents.transport import Fault, GarbledBodyError, endpoint_error, fault_of, reject_garbled
 
 if TYPE_CHECKING:
@@ -47,8 +47,7 @@ class EndpointModel:
         self._settings = settings
         self._api_key = api_key
         self._sleep = sleep
-        # Nothing leaves the machine for a tracing service unless this variable itself asks for it.
-        os.environ.setdefault("LANGSMITH_TRACING", "false")
+        keep_to_this_machine()
 
     @property
     def identity(self) -> Identity:

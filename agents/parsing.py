@@ -157,7 +157,8 @@ def _json_pieces(text: str) -> Iterator[str]:
     """Texts that may be the verdict, the likeliest first."""
     blocks = [block.text for block in fenced_blocks(text) if block.language in ("json", "")]
     yield from reversed(blocks)
-    yield text.strip()
+    if text.lstrip().startswith("{"):
+        yield text.strip()
     tail = text[-4 * LARGEST_TIPS :]  # bounded, since each start in it costs a parse
     end = tail.rfind("}")
     starts = [found.start() for found in re.finditer(r"\{", tail[: end + 1])][-50:]

@@ -38,12 +38,12 @@ class Trace:
         self._lines = AppendOnlyLines(path)
         self._ids = {str(record.get("id")) for record in read_json_lines(path)}
 
-    def add(self, kind: str, identifier: str, **fields: Any) -> None:
+    def add(self, record_type: str, identifier: str, /, **fields: Any) -> None:
         """Append a record, unless one with this id is there."""
         if identifier in self._ids:
             return
         self._ids.add(identifier)
-        record = {"schema": SCHEMA, "type": kind, "id": identifier, "time": round(time.time(), 3)}
+        record = {"schema": SCHEMA, "type": record_type, "id": identifier, "time": round(time.time(), 3)}
         self._lines.append({**record, **fields})
 
     def add_error(self, family: str, message: str) -> None:
