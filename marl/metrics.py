@@ -42,10 +42,9 @@ class MetricsLog:
     Args:
         folder: the run folder.
         rows: the evaluations of a training that is continued; what the folder holds beyond them is dropped.
-        steps: environment steps at which it is continued.
     """
 
-    def __init__(self, folder: Path, rows: Sequence[Evaluation], steps: int) -> None:
+    def __init__(self, folder: Path, rows: Sequence[Evaluation]) -> None:
         # Late: TensorBoard takes a second to load.
         from torch.utils.tensorboard import SummaryWriter
 
@@ -53,7 +52,7 @@ class MetricsLog:
         self._path = folder / FILE
         board = folder / "tensorboard"
         with storage_errors(board):
-            self._board: Any = SummaryWriter(str(board), purge_step=steps + 1 if steps else None)
+            self._board: Any = SummaryWriter(str(board), purge_step=rows[-1].environment_steps + 1 if rows else None)
 
     def __enter__(self) -> MetricsLog:
         return self

@@ -141,7 +141,7 @@ class Training:
     def run(self, on_progress: OnProgress) -> TrainResult:
         """Collect, learn, evaluate and save until the steps are done."""
         settings = self._settings
-        with MetricsLog(self._folder, self._evaluations, self._counters.environment_steps) as metrics:
+        with MetricsLog(self._folder, self._evaluations) as metrics:
             while True:
                 if self._evaluation_is_due():
                     self._evaluations += (self._evaluate(),)
