@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
-from qredit.layout import StateLayout
+from qredit.layout import StateField, StateLayout
 
 
 class QMixer(nn.Module):
     """Two layers with non-negative weights; hypernetworks with one hidden layer produce them from the state.
 
     Args:
-        layout: layout of the state; its value ranges scale the hypernetworks' input to [0, 1].
+        layout: layout of the state; its value ranges scale the hypernetworks' input to [0, 1], where they are finite.
         n_agents: `N`.
         mixing_size: width `E` of the mixing network.
         hypernet_size: width of the hypernetworks' hidden layer.
@@ -24,7 +26,7 @@ class QMixer(nn.Module):
     def __init__(self, *, layout: StateLayout, n_agents: int, mixing_size: int, hypernet_size: int) -> None:
         super().__init__()
         self.n_agents, self.mixing_size = n_agents, mixing_size
-        ranges = [(f.low, max(f.high - f.low, 1e-6)) for f in layout.fields for _ in range(f.size)]
+        ranges = [_low_and_span(field) for field in layout.fields for _ in range(field.size)]
         self.register_buffer("low", torch.tensor([low for low, _ in ranges]), persistent=False)
         self.register_buffer("span", torch.tensor([span for _, span in ranges]), persistent=False)
         # The first layers of the hypernetworks and the bias read the same state: one matrix product for all of them.
@@ -45,3 +47,9 @@ class QMixer(nn.Module):
         mixed = (agent_qs.reshape(-1, self.n_agents, 1) * w1).sum(dim=1) + bias_1  # [B*T, E]
         q_tot: Tensor = (nn.functional.elu(mixed) * w2).sum(dim=-1, keepdim=True) + self.value(torch.relu(for_value))
         return q_tot.reshape(*lead, 1)
+
+
+def _low_and_span(field: StateField) -> tuple[float, float]:
+    if math.isfinite(field.low) and math.isfinite(field.high) and field.high > field.low:
+        return field.low, field.high - field.low
+    return 0.0, 1.0
