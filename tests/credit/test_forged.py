@@ -148,6 +148,16 @@ FORGED: dict[str, tuple[Any, str]] = {
     "B by B": (with_operation("aten.zeros.default", [["B", "B"]]), "faster than linearly"),
     "B by B in one product": (with_operation("aten.mm.default", ["x", "n7"]), "it fails"),
     "much per state": (with_operation("aten.zeros.default", [["B", 300_000]]), "per state"),
+    "slow distances": (
+        document([node("aten.ones.default", [1500, 1500]), node("aten.cdist.default", "n10", "n10", 2.5)]),
+        "multiplications: it needs",
+    ),
+    "slow product per state": (
+        document([node("aten.ones.default", ["n2", 250, 250]), node("aten.bmm.default", "n10", "n10")]),
+        "multiplications: it needs",
+    ),
+    "dtype that an operation lacks": (with_operation("aten.bitwise_not.default", ["x"]), "not implemented for"),
+    "dtypes that do not fit": (with_operation("aten.mm.default", ["raw_i", "c2"]), "it fails"),
     "a million tensors": (
         document([node("aten.zeros.default", [10**6]), node("aten.unbind.int", "n10", 0)]),
         "the limit is 256",

@@ -1,12 +1,14 @@
-"""A dry run without data: shapes, memory and index bounds of a graph at five batch sizes.
+"""A dry run without data: shapes, memory, work and index bounds of a graph at five batch sizes; then a real run.
 
-It runs on the device `meta`, where tensors have a shape and no memory, so a forged `expand` to terabytes costs nothing
-here and is refused.
+The dry run is on the device `meta`, where tensors have a shape and no memory, so a forged `expand` to terabytes costs
+nothing here and is refused. Only what passes it is run, with a batch of 1 and of 2: the device `meta` does not check
+all that the real operations check.
 """
 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,7 +16,7 @@ import torch
 from torch import Tensor
 
 from qredit.credit.decode import shown
-from qredit.credit.interpreter import constant_tensor, execute, prepare_inputs
+from qredit.credit.interpreter import constant_tensor, execute, interpret, prepare_inputs
 from qredit.credit.opset import INTEGER_OPS, operations
 from qredit.credit.ranges import Bounded, Range, result_range, unknown, value_range
 from qredit.credit.schema import Constant, CreditGraph, GraphError, Node, Ref, graph_error
@@ -26,16 +28,23 @@ BASE_LIMIT = 64 * 2**20
 ROW_LIMIT = 2**20
 """Bytes of all values per state of the batch, or `STATE_MULTIPLE` times the state's own size if that is more."""
 STATE_MULTIPLE = 64
+BASE_WORK = 10**8
+"""Multiplications of all products and distances of a graph together for a batch of 2."""
+ROW_WORK = 10**6
+"""Multiplications per state of the batch."""
 RESULTS_LIMIT = 256
 """Tensors that one `split` or `unbind` may return."""
 RANK_LIMIT = 8
+FAILURES = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+"""What torch raises for arguments that do not fit."""
 _META = torch.device("meta")
 _DIVISIONS = frozenset({"div", "floor_divide", "remainder", "fmod"})
+_PRODUCTS = frozenset({"bmm", "cdist", "mm", "mv"})
 _INDEXED = frozenset({"gather", "scatter", "scatter_add", "index_select", "embedding"})
 
 
 def memory_check(graph: CreditGraph) -> None:
-    """Refuse a graph that cannot run, needs absurd memory, grows faster than the batch or may read out of range.
+    """Refuse a graph that fails, needs absurd memory or work, grows faster than the batch or may read out of range.
 
     All values count as if nothing were freed: that is what training with gradients holds.
 
@@ -43,21 +52,43 @@ def memory_check(graph: CreditGraph) -> None:
         GraphError: with the node, where there is one.
     """
     trials = {batch: _Trial(graph, batch) for batch in BATCHES}
-    for trial in trials.values():
-        trial.run()
-    _check_sizes(graph, [trials[batch].results for batch in BATCHES])
-    total = {batch: trial.bytes for batch, trial in trials.items()}
-    row_limit = max(ROW_LIMIT, STATE_MULTIPLE * 4 * graph.header.state_size)
-    small, medium, large = BATCHES[1], BATCHES[3], BATCHES[4]
-    if total[large] * medium > total[medium] * large:
-        raise _refusal("memory", "it grows faster than linearly with the batch", "Do not combine states of a batch.")
-    for needed, limit, what in (
-        (total[small], BASE_LIMIT, f"for a batch of {small}"),
-        (total[large] // large, row_limit, "per state"),
-    ):
-        if needed > limit:
-            cause = f"it needs {needed / 2**20:.1f} MiB {what}, the limit is {limit / 2**20:.0f} MiB"
-            raise _refusal("memory", cause, "Use smaller intermediate tensors.")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # such as that of `std` over a batch of 1
+        for trial in trials.values():
+            trial.run()
+        _check_sizes(graph, [trials[batch].results for batch in BATCHES])
+        small, medium, large = (trials[batch] for batch in (2, 1024, 65536))
+        if large.bytes * medium.batch > medium.bytes * large.batch:
+            raise graph_error(
+                "memory", "it grows faster than linearly with the batch", "Do not combine states of a batch."
+            )
+        row_limit = max(ROW_LIMIT, STATE_MULTIPLE * 4 * graph.header.state_size)
+        _check_limit("memory in bytes", small.bytes, BASE_LIMIT, f"for a batch of {small.batch}")
+        _check_limit("memory in bytes", large.bytes // large.batch, row_limit, "per state")
+        _check_limit("multiplications", small.work, BASE_WORK, f"for a batch of {small.batch}")
+        _check_limit("multiplications", large.work // large.batch, ROW_WORK, "per state")
+        for batch in BATCHES[:2]:
+            _run(graph, batch)
+
+
+def _check_limit(what: str, needed: int, limit: int, per: str) -> None:
+    if needed > limit:
+        raise graph_error(what, f"it needs {needed} {per}, the limit is {limit}", "Use smaller intermediate tensors.")
+
+
+def _run(graph: CreditGraph, batch: int) -> None:
+    """Run it with zeros."""
+    state = torch.zeros(batch, graph.header.state_size)
+    try:
+        interpret(graph, state=state, agents_q=torch.zeros(batch, graph.header.n_agents))
+    except FAILURES as error:
+        raise _failed("credit graph", batch, error) from None
+
+
+def _failed(where: str, batch: int, error: Exception) -> GraphError:
+    first = next(iter(str(error).splitlines()), type(error).__name__)
+    cause = f"with a batch of {batch} it fails: {first[:200]}"
+    return graph_error(where, cause, "Make it work for every batch size from 1.")
 
 
 def result_tensors(graph: CreditGraph) -> list[list[Tensor]]:
@@ -76,7 +107,7 @@ def _check_sizes(graph: CreditGraph, results: Sequence[Sequence[Any]]) -> None:
         slope = values[1] - values[0]
         if any(v != values[0] + slope * (b - 1) for v, b in zip(values, BATCHES, strict=True)):
             cause = "the integer is no constant plus a multiple of the batch size"
-            raise _refusal(_where(graph, index), cause, "Do not compute with the batch size.")
+            raise graph_error(_where(graph, index), cause, "Do not compute with the batch size.")
 
 
 class _Trial:
@@ -86,6 +117,7 @@ class _Trial:
         self.graph = graph
         self.batch = batch
         self.bytes = 0
+        self.work = 0
         self.results: list[Any] = []
         header = graph.header
         state = torch.empty(batch, header.state_size, device=_META)
@@ -99,13 +131,9 @@ class _Trial:
             try:
                 self.results.append(self.step(node))
             except GraphError as error:
-                raise _refusal(_where(self.graph, index), error.cause, error.remedy) from None
-            except (
-                ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError
-            ) as error:  # fmt: skip
-                first = next(iter(str(error).splitlines()), type(error).__name__)
-                cause = f"with a batch of {self.batch} it fails: {first[:200]}"
-                raise _refusal(_where(self.graph, index), cause, "Make it work for every batch size from 1.") from None
+                raise graph_error(_where(self.graph, index), error.cause, error.remedy) from None
+            except FAILURES as error:
+                raise _failed(_where(self.graph, index), self.batch, error) from None
         self.check_outputs()
 
     def check_outputs(self) -> None:
@@ -115,7 +143,7 @@ class _Trial:
             tensor = self.lookup(ref).tensor
             if tensor.dtype != torch.float32 or tuple(tensor.shape) != (self.batch, width):
                 cause = f"it is {list(tensor.shape)} {tensor.dtype} for a batch of {self.batch}"
-                raise _refusal(f"output {position}", cause, f"Return a float32 tensor [B, {width}].")
+                raise graph_error(f"output {position}", cause, f"Return a float32 tensor [B, {width}].")
 
     def lookup(self, ref: Ref) -> Any:
         if ref.kind == "constant":
@@ -140,6 +168,8 @@ class _Trial:
         tensors = list(result) if several else [result]
         for tensor in tensors:
             self.count(tensor)
+        if name in _PRODUCTS:
+            self.work += tensors[0].numel() * named["x1" if name == "cdist" else "self"].tensor.shape[-1]
         bounded = [Bounded(t, result_range(node.op, named, t, i)) for i, t in enumerate(tensors)]
         return bounded if several else bounded[0]
 
@@ -220,7 +250,3 @@ def _check_index(index: Bounded, low: int, high: int) -> None:
 
 def _where(graph: CreditGraph, index: int) -> str:
     return f"node n{index} ({shown(graph.nodes[index].op)})"
-
-
-def _refusal(what: str, cause: str, remedy: str) -> GraphError:
-    return graph_error(what, cause, remedy)
