@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from qredit.agents.messages import ChatModel
 from qredit.agents.roles import Brief
 from qredit.agents.store import FILE_NAME as REPLIES
 from qredit.agents.store import StoredModel
+from qredit.agents.telemetry import keep_to_this_machine
 from qredit.errors import QreditError, StorageError
 from qredit.graphs.candidates import Candidates
 from qredit.graphs.describe import Describe, describe_credit
@@ -71,7 +71,7 @@ async def generate(
         RunFolderError: the folder holds a run with other settings, prompts, task or model.
         QreditError: what the endpoint, the jail or the disk raised; everything answered is kept.
     """
-    os.environ.setdefault("LANGSMITH_TRACING", "false")  # nothing leaves the machine unless this variable asks for it
+    keep_to_this_machine()
     settings = settings or GenerationSettings()
     identity = generation_identity(task, layout, states, model.identity, settings)
     check_identity(run, identity)

@@ -94,7 +94,8 @@ def test_reasoning_is_kept() -> None:
     for name in ("reasoning_content", "reasoning"):
         body = json.loads(completion("hello", {"model": "m"}, reasoning="thinking"))
         body["choices"][0]["message"][name] = body["choices"][0]["message"].pop("reasoning_content")
-        with protocol_server(lambda request, body=body: Fault(body=json.dumps(body).encode())) as server:  # type: ignore[misc]
+        fault = Fault(body=json.dumps(body).encode())
+        with protocol_server(lambda request, fault=fault: fault) as server:  # type: ignore[misc]
             assert ask(server).reasoning == "thinking"
 
 
@@ -221,7 +222,7 @@ def test_nothing_listens() -> None:
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         settings = ModelSettings("m", f"http://127.0.0.1:{held.getsockname()[1]}/v1", max_retries=1)
-        with pytest.raises(EndpointError, match="after 2 tries: the connection failed.*Check that a server runs"):
+        with pytest.raises(EndpointError, match=r"after 2 tries: the connection failed.*Check that a server runs"):
             asyncio.run(EndpointModel(settings, sleep=Waits()).complete(MESSAGES, POSITION))
 
 

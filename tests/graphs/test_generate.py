@@ -207,7 +207,7 @@ def test_all_fail_twice(tmp_path: Path) -> None:
     run, model = new_run(tmp_path), ScriptedModel(script)
     settings = GenerationSettings(candidates=2, attempts=2)
     with pytest.raises(
-        NothingAcceptedError, match="none of 4 candidates in two rounds.*2 x check `contract`"
+        NothingAcceptedError, match=r"none of 4 candidates in two rounds.*2 x check `contract`"
     ) as caught:
         run_it(run, model, settings)
     assert caught.value.exit_code == 1
