@@ -379,6 +379,22 @@ def test_updates_begin_once_there_is_a_batch_and_then_follow_every_collection(
     assert counters["episodes"] == 4 * counters["collections"]
 
 
+def test_no_two_updates_and_no_two_collections_draw_the_same_numbers(
+    small: TrainSettings, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[Stream, int, int]] = []
+
+    def listen(stream: Stream, seed: int, counter: int = 0) -> np.random.Generator:
+        asked.append((stream, seed, counter))
+        return generator(stream, seed, counter)
+
+    monkeypatch.setattr("qredit.marl.training.generator", listen)
+    run = make_run()
+    train(TASK, small, run)
+    counters = notes(run)["counters"]
+    assert len(asked) == len(set(asked)) == counters["updates"] + counters["collections"]
+
+
 # Playing
 
 
