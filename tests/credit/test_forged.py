@@ -156,6 +156,14 @@ FORGED: dict[str, tuple[Any, str]] = {
         document([node("aten.ones.default", ["n2", 250, 250]), node("aten.bmm.default", "n10", "n10")]),
         "multiplications: it needs",
     ),
+    "no derivative": (
+        document(
+            [node("aten.floor_divide.default", "agents_q", 2.0), node("aten.slice.Tensor", "n10", 1, 0, 1)],
+            header={**HEADER, "form": "general"},
+            outputs=["n11"],
+        ),
+        "derivative",
+    ),
     "dtype that an operation lacks": (with_operation("aten.bitwise_not.default", ["x"]), "not implemented for"),
     "dtypes that do not fit": (with_operation("aten.mm.default", ["raw_i", "c2"]), "it fails"),
     "a million tensors": (

@@ -45,13 +45,13 @@ def apply_form(header: Header, raw: Sequence[Tensor], agents_q: Tensor) -> Credi
             general form `Q_tot [B, 1]`.
         agents_q: each agent's value of its chosen action, `[B, N]`.
 
-    Weights of one give the very bits of `agents_q.sum(-1, keepdim=True)` (VDN): the product keeps the strides of
-    `agents_q`, so that both sums take the numbers in the same order.
+    Weights of one give the very bits of VDN, `agents_q.sum(dim=-1, keepdim=True)`, of contiguous values: both sums then
+    take the numbers in the same order.
     """
     if header.form == "general":
         return Credit(q_tot=raw[0], weights=None, bias=None, clamped=None)
     weights = credit_weights(header, raw)
-    q_tot = (agents_q * weights).sum(dim=-1, keepdim=True)  # [B, 1]
+    q_tot = (agents_q.contiguous() * weights).sum(dim=-1, keepdim=True)  # [B, 1]
     bias = raw[1] if header.has_bias else None
     if bias is not None:
         q_tot = q_tot + bias

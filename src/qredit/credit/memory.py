@@ -77,10 +77,14 @@ def _check_limit(what: str, needed: int, limit: int, per: str) -> None:
 
 
 def _run(graph: CreditGraph, batch: int) -> None:
-    """Run it with zeros."""
+    """Run it with zeros; in the general form also backwards, since training sends a gradient through it."""
     state = torch.zeros(batch, graph.header.state_size)
+    agents_q = torch.zeros(batch, graph.header.n_agents, requires_grad=graph.header.form == "general")
     try:
-        interpret(graph, state=state, agents_q=torch.zeros(batch, graph.header.n_agents))
+        with torch.inference_mode(False), torch.enable_grad():
+            q_tot = interpret(graph, state=state, agents_q=agents_q)[0]
+            if q_tot.requires_grad:
+                torch.autograd.grad(q_tot.sum(), [agents_q], allow_unused=True)
     except FAILURES as error:
         raise _failed("credit graph", batch, error) from None
 
