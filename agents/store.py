@@ -85,8 +85,9 @@ class StoredModel:
 
     def __init__(self, model: ChatModel, path: Path) -> None:
         self._model = model
+        records = read_replies(path) if path.exists() else []  # before opening: a refused file stays closed
+        self._replies = {str(r["key"]): Reply.from_json(r["reply"]) for r in records}
         self._lines = AppendOnlyLines(path)
-        self._replies = {str(r["key"]): Reply.from_json(r["reply"]) for r in read_replies(path)}
         self._flying: set[asyncio.Task[Reply]] = set()
         self.answered_live = 0
         """Calls of this session that went to the model and came back."""

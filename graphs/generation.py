@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from typing import TYPE_CHECKING, Any
 
 from qredit.agents.messages import ChatModel
@@ -75,19 +75,8 @@ async def generate(
     settings = settings or GenerationSettings()
     identity = generation_identity(task, layout, states, model.identity, settings)
     check_identity(run, identity)
-    store = StoredModel(model, run.path / REPLIES)
-    trace = Trace(run.trace_path)
-    try:
-        trace.add(
-            "run",
-            "run",
-            task=task.model_dump(mode="json"),
-            layout=layout.to_json(),
-            settings=settings.defining(),
-            prompt_hashes=dict(template_hashes()),
-            **{"gen_ai.request.model": model.identity.model, "server.address": model.identity.endpoint},
-            parameters=dict(model.identity.parameters),
-        )
+    with closing(StoredModel(model, run.path / REPLIES)) as store, closing(Trace(run.trace_path)) as trace:
+        _tell_start(trace, task, layout, model, settings)
         engine = Engine(
             brief=Brief(task, layout, settings.candidates),
             settings=settings,
@@ -103,9 +92,6 @@ async def generate(
             result = await result_of(final, engine, store, settings, run)
         _tell_result(result, trace, on_event)
         return result
-    finally:
-        trace.close()
-        store.close()
 
 
 async def _run_graph(engine: Engine, settings: GenerationSettings, run: Run) -> RunState:
@@ -148,6 +134,20 @@ async def _ending_cleanly(store: StoredModel, trace: Trace, run: Run, on_event: 
             run.update(spend=spend_of(store).to_json())
         raise
     run.update(spend=spend_of(store).to_json())
+
+
+def _tell_start(trace: Trace, task: Task, layout: StateLayout, model: ChatModel, settings: GenerationSettings) -> None:
+    identity = model.identity
+    trace.add(
+        "run",
+        "run",
+        task=task.model_dump(mode="json"),
+        layout=layout.to_json(),
+        settings=settings.defining(),
+        prompt_hashes=dict(template_hashes()),
+        **{"gen_ai.request.model": identity.model, "server.address": identity.endpoint},
+        parameters=dict(identity.parameters),
+    )
 
 
 def _tell_result(result: GenerationResult, trace: Trace, on_event: OnEvent) -> None:

@@ -35,8 +35,9 @@ class Trace:
     """The trace of a run, open for writing."""
 
     def __init__(self, path: Path) -> None:
+        records = read_json_lines(path) if path.exists() else []  # before opening: a refused file stays closed
+        self._ids = {str(record.get("id")) for record in records}
         self._lines = AppendOnlyLines(path)
-        self._ids = {str(record.get("id")) for record in read_json_lines(path)}
 
     def add(self, record_type: str, identifier: str, /, **fields: Any) -> None:
         """Append a record, unless one with this id is there."""

@@ -279,8 +279,9 @@ def test_tracing_is_off_by_default() -> None:
         "EndpointModel(ModelSettings('m', 'http://127.0.0.1:9'));"
         "from langsmith.utils import tracing_is_enabled; print(tracing_is_enabled())"
     )
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("LANGSMITH_", "LANGCHAIN_"))}
     for extra, expected in (({"LANGCHAIN_TRACING_V2": "true"}, "False"), ({"LANGSMITH_TRACING": "true"}, "True")):
         done = subprocess.run(
-            [sys.executable, "-c", script], env={**os.environ, **extra}, capture_output=True, text=True, check=True
+            [sys.executable, "-c", script], env={**clean, **extra}, capture_output=True, text=True, check=True
         )
         assert done.stdout.strip() == expected
