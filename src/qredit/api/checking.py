@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import qredit
 from qredit.api.subjects import Subject
-from qredit.errors import ArtifactError, InfrastructureError, QreditError
+from qredit.artifact import CREDIT_GRAPH, save_artifact
+from qredit.errors import ArtifactError, ConfigurationError, InfrastructureError, QreditError
 from qredit.files import read_untrusted
 from qredit.sandbox import Accepted, Jail, Verdict, open_jail, verify
 
@@ -40,12 +43,30 @@ def check(
     igm: Literal["enforce", "relax"] = "enforce",
     scale: Literal["sum_to_n", "raw"] = "sum_to_n",
     gate: bool = True,
+    save: Path | None = None,
 ) -> Iterator[CheckResult]:
     """Check files one after the other in one jail; a file that breaks the jail does not stop the others.
 
+    Args:
+        files: Python files.
+        subject: what the functions are for.
+        jail: jail to run in.
+        igm: whether negative weights are clamped at 0 or kept.
+        scale: whether weights are normalised to sum to N.
+        gate: whether the syntax gate runs before the jail.
+        save: folder to write an artifact of the one file to, if it is accepted.
+
     Raises:
+        ConfigurationError: `save` with several files.
         JailUnavailableError: no jail works on this machine; nothing was executed.
     """
+    files = list(files)
+    if save is not None and len(files) != 1:
+        raise ConfigurationError(
+            f"{len(files)} files and one folder `{save}`",
+            cause="an artifact holds one credit function",
+            remedy="Check the files one by one with --save.",
+        )
     with open_jail(jail) as opened:
         for file in files:
             started = time.perf_counter()
@@ -55,7 +76,30 @@ def check(
             except (InfrastructureError, ArtifactError) as error:
                 yield _error(file, error, time.perf_counter() - started)
             else:
+                if save is not None and isinstance(verdict, Accepted):
+                    _save(save, source, verdict, subject, {"scale": scale, "igm": igm, "jail": opened.name})
                 yield _result(file, verdict)
+
+
+def _save(folder: Path, source: str, verdict: Accepted, subject: Subject, settings: Mapping[str, str]) -> None:
+    manifest = {
+        "kind": "credit",
+        "task": subject.name,
+        "qredit": qredit.__version__,
+        "form": verdict.form,
+        **settings,
+        "n_agents": subject.n_agents,
+        "probe_states": len(subject.states),
+        "model": None,
+        "checks": {"warnings": list(verdict.warnings), "vdn_difference": verdict.vdn_difference},
+    }
+    save_artifact(folder, manifest=manifest, files=credit_files(verdict.graph, source, subject))
+
+
+def credit_files(graph: bytes, source: str, subject: Subject) -> dict[str, bytes]:
+    """The files of a credit artifact: what training executes, what people read, and the state that both are about."""
+    layout = json.dumps(subject.layout.to_json(), indent=2, ensure_ascii=False) + "\n"
+    return {CREDIT_GRAPH: graph, "credit.py": source.encode("utf-8", "replace"), "layout.json": layout.encode()}
 
 
 def _verify(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import time
 from collections.abc import Callable
@@ -14,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import qredit
 from qredit.agents import ModelSettings, export_recording, open_model
 from qredit.api.card import card
+from qredit.api.checking import credit_files
 from qredit.api.subjects import Subject, load_subject
-from qredit.artifact import CREDIT_GRAPH, Artifact, save_artifact
+from qredit.artifact import Artifact, save_artifact
 from qredit.errors import ConfigurationError
 from qredit.graphs import Event, GenerationResult, GenerationSettings
 from qredit.prompts import recording_path
@@ -178,13 +178,8 @@ def _publish(request: Request, subject: Subject, result: GenerationResult, jail:
         "chosen": result.chosen,
         "parents": list(result.parents),
     }
-    layout = json.dumps(subject.layout.to_json(), indent=2, ensure_ascii=False) + "\n"
-    files = {
-        CREDIT_GRAPH: result.graph,
-        "credit.py": result.source.encode("utf-8", "replace"),
-        "layout.json": layout.encode(),
-        "CARD.md": card(task, result, manifest).encode("utf-8", "replace"),
-    }
+    files = credit_files(result.graph, result.source, subject)
+    files["CARD.md"] = card(task, result, manifest).encode("utf-8", "replace")
     return save_artifact(run.path / "artifact", manifest=manifest, files=files)
 
 

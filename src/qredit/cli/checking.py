@@ -34,6 +34,9 @@ def check(
     scale: Annotated[
         Literal["sum_to_n", "raw"], typer.Option(help="Whether weights are normalised to sum to N.")
     ] = "sum_to_n",
+    save: Annotated[
+        Path | None, typer.Option(help="Folder to write an artifact to, ready for training, if the file is accepted.")
+    ] = None,
     json_output: JsonOption = False,
 ) -> None:
     """Check credit functions: gate, jail, tracing, contract. Exit 0: all accepted; 1: some rejected; 2: an error."""
@@ -41,7 +44,7 @@ def check(
 
     subject = _subject(task, agents, state_dim, states)
     verdicts = set()
-    for result in api.check(files, subject, jail=jail, igm=igm, scale=scale, gate=gate):
+    for result in api.check(files, subject, jail=jail, igm=igm, scale=scale, gate=gate, save=save):
         verdicts.add(result.verdict)
         if json_output:
             print_json(result)
