@@ -10,19 +10,22 @@ from qredit.errors import ConfigurationError
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """How one algorithm trains on one task with one seed."""
+    """How one algorithm trains on one task with one seed.
+
+    The defaults are those with which VDN, QMIX and QLLM all solve `lbf-5x5-2p-1f` in a minute (`docs/log.md`).
+    """
 
     algorithm: str = "vdn"
     """Algorithm: vdn, qmix or qllm."""
     seed: int = 0
     """Seed of the initialisation, of exploration and of the environment's episodes."""
-    total_steps: int = 250_000
+    total_steps: int = 150_000
     """Environment steps to train, all environments together."""
     n_environments: int = 8
     """Environments that step together."""
     buffer_episodes: int = 5_000
     """Episodes that the replay buffer holds."""
-    batch_episodes: int = 32
+    batch_episodes: int = 16
     """Episodes per update."""
     updates_per_collection: int = 8
     """Updates after each collection of one episode per environment; as many as environments: one per episode."""
@@ -34,7 +37,7 @@ class TrainSettings:
     """QMIX: width of the mixing network."""
     hypernet_size: int = 64
     """QMIX: width of its hypernetworks."""
-    learning_rate: float = 5e-4
+    learning_rate: float = 1e-3
     """Step size of Adam."""
     gamma: float = 0.99
     """Discount per environment step."""

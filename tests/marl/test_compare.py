@@ -150,7 +150,7 @@ def test_ctrl_c_stops_it_and_leaves_what_is_finished(run: Run) -> None:
 
 def test_going_on_with_other_settings_is_refused(run: Run) -> None:
     compare(TASK, contenders("vdn"), [0], run, jobs=1)
-    with pytest.raises(RunFolderError, match=r": `learning_rate` is 0.1 and 0.0005\. .*without `--resume`"):
+    with pytest.raises(RunFolderError, match=r": `learning_rate` is 0.1 and 0.001\. .*without `--resume`"):
         compare(TASK, contenders("vdn", learning_rate=0.1), [0], run, jobs=1)
     assert visits(run) == {"vdn-seed0": 1}
 
@@ -200,7 +200,7 @@ def test_without_vdn_nothing_stands_beside_it(run: Run) -> None:
 
 def test_settings_that_differ_in_more_than_the_mixer_are_not_compared() -> None:
     unequal = [*contenders("vdn"), *contenders("qmix", learning_rate=0.1, batch_episodes=64)]
-    with pytest.raises(ConfigurationError, match=r"`vdn` with `qmix`.*`batch_episodes` is 32 and 64, `learning_rate`"):
+    with pytest.raises(ConfigurationError, match=r"`vdn` with `qmix`.*`batch_episodes` is 16 and 64, `learning_rate`"):
         check_comparable(unequal, [0])
 
 
