@@ -31,7 +31,7 @@ def describe_credit(states: States) -> Describe:
         from qredit.credit.statistics import weight_statistics
 
         graph = parse_graph(accepted.graph)
-        weights, bias = _credit(graph, torch.from_numpy(states))
+        weights, bias = _credit(graph, torch.tensor(states))  # a copy: the states may be read-only
         found = weight_statistics(weights, graph.header.scale if graph.header.form == "weights" else "raw")
         named = "weight" if graph.header.form == "weights" else "dQ_tot/dQ"
         lines = [
