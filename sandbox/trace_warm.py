@@ -70,6 +70,7 @@ _BROKEN_LINES = (
     "w = w + torch.linalg.pinv(d).sum()",
     "w = w + state['nobody']",
     "w = w.gather(1, x.clamp(0, 2).long())",
+    "w = w + (x @ x.T) @ x",
     "w = w +",
 )
 

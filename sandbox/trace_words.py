@@ -9,7 +9,7 @@ _NUMBER = (
     "It turns a tensor into a Python number, so it cannot work for a whole batch. Keep it a tensor, for example "
     "`x.mean(dim=1, keepdim=True)` in place of `x.mean().item()`."
 )
-_MASK = "The result's size depends on the data. Use `torch.where(mask, a, b)` or multiply by `mask.float()`."
+MASK = "The result's size depends on the data. Use `torch.where(mask, a, b)` or multiply by `mask.float()`."
 _EMPTY = "Its memory is uninitialised. Use `torch.zeros` or `torch.full`."
 _ORDER = "Use `sort`, `topk`, `amax`, `mean(dim)` or `median(dim)`."
 _VALUES = "Use `matmul`, `sum`, `mean`, `max`, `softmax`, `torch.where` and arithmetic."
@@ -17,9 +17,9 @@ _VALUES = "Use `matmul`, `sum`, `mean`, `max`, `softmax`, `torch.where` and arit
 _REMEDIES: Mapping[str, str] = {
     **dict.fromkeys(("item", "_local_scalar_dense", "is_nonzero"), _NUMBER),
     **dict.fromkeys(
-        ("nonzero", "nonzero_static", "masked_select", "_unique2", "unique_dim", "unique_consecutive"), _MASK
+        ("nonzero", "nonzero_static", "masked_select", "_unique2", "unique_dim", "unique_consecutive"), MASK
     ),
-    **dict.fromkeys(("bincount", "histc", "_histogramdd_bin_edges"), _MASK),
+    **dict.fromkeys(("bincount", "histc", "_histogramdd_bin_edges"), MASK),
     **dict.fromkeys(("empty", "empty_like", "new_empty", "empty_strided", "empty_permuted"), _EMPTY),
     **dict.fromkeys(("quantile", "nanquantile", "kthvalue", "mode", "nanmedian", "cummax", "cummin"), _ORDER),
     **dict.fromkeys(("as_strided", "set_", "resize_"), "Use slicing, `reshape` or `permute`."),

@@ -18,7 +18,7 @@ from qredit.credit.decode import INTEGER_LIMIT
 from qredit.credit.opset import DTYPES, MEMORY_FORMATS, Operation, operations
 from qredit.credit.schema import Argument, Constant, CreditGraph, Form, Header, InputName, Node, Ref
 from qredit.sandbox.trace_failure import FILENAME, Place, TraceFailure
-from qredit.sandbox.trace_words import remedy_of
+from qredit.sandbox.trace_words import MASK, remedy_of
 
 _INTEGER_OPS: Mapping[Callable[..., Any], str] = {
     operator.add: "int.add",
@@ -141,6 +141,8 @@ class _Writer:
             allowed = operations().get(str(target))
             if allowed is None or allowed.call is not target:
                 self.refuse(remedy_of(str(target)))
+            if allowed.name == "aten.index.Tensor" and any(_is_mask(i) for i in arguments[1]):
+                self.refuse(MASK)
             args, kwargs = self.arguments(allowed, recorded)
             self.refs[recorded] = self.add(allowed.name, args, kwargs)
 
@@ -202,7 +204,7 @@ class _Writer:
         arguments: tuple[Any, ...] = recorded.args
         target, indices, value = arguments[:3]
         *leading, mask = indices
-        if any(i is not None for i in leading) or mask.meta["val"].dtype != torch.bool:
+        if any(i is not None for i in leading) or not _is_mask(mask):
             return False
         if value.meta["val"].numel() != 1 or arguments[3:] not in ((), (False,)):
             self.refuse("it writes different values at a mask. Use `torch.where(mask, values, x)`.")
@@ -227,6 +229,10 @@ def _needed(graph: torch.fx.Graph) -> set[Recorded]:
             needed.add(recorded)
             waiting += recorded.all_input_nodes
     return needed
+
+
+def _is_mask(index: Recorded | None) -> bool:
+    return index is not None and index.meta["val"].dtype == torch.bool
 
 
 def _is_assertion(recorded: Recorded) -> bool:
