@@ -51,7 +51,8 @@ def check_gradients(subject: Subject) -> None:
         agent = int(torch.nonzero(~moved)[0])
         raise ContractError(
             f"Agent {agent} gets no gradient: dQ_tot/dQ_{agent} is 0 in all {states.shape[0]} probe states, so it "
-            "would never learn. Give every agent a positive weight in some states, for example by adding 0.1 to all weights, "
+            "would never learn. Give every agent a positive weight in some states, for example by adding 0.1 to all "
+            "weights, "
             "and use `agents_q` without `detach()`."
         )
 

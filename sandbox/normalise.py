@@ -15,7 +15,9 @@ _IGNORED = frozenset({"type_comment", "kind", "annotation", "returns", "type_ign
 
 
 def normalised_sha256(source: str) -> str:
-    """SHA-256, in hex, of the normalised syntax tree: without comments, spacing, docstrings, annotations and the names of locals.
+    """SHA-256, in hex, of the normalised syntax tree.
+
+    That is without comments, spacing, docstrings, annotations and the names of locals.
 
     Two sources with the same hash compute the same; the reverse need not hold. A text that has no syntax tree within
     the gate's limits is hashed as it is.
@@ -59,7 +61,7 @@ def _binds(node: ast.AST) -> Iterator[str]:
 
 
 def _parts(tree: ast.Module, names: dict[tuple[int, str], str]) -> Iterator[str]:
-    """The tree in order, as text: node types, lengths of lists, values. A list instead of recursion: trees can be deep."""
+    """The tree in order, as text: node types, lengths of lists, values. No recursion: trees can be deep."""
     stack: list[tuple[object, int]] = [(tree, 0)]
     while stack:
         value, function = stack.pop()

@@ -59,17 +59,11 @@ SOURCES = (_NAMED + _GOOD_LINES, _GENERAL)
 
 _BROKEN_LINES = (
     "if x.sum() > 0: w = w * 2",
-    "w = w * x.mean().item() + torch.rand_like(x)",
-    "w = w * int(x.sum())",
     "w = torch.stack([row for row in x])",
-    "w = w * (1 if B == 5 else 2)",
     "w = w * (1 if B % 2 == 0 else 2)",
     "w = w + torch.from_numpy(x.numpy())",
     "w = w * torch.tensor([x[0, 0], 1.0, 2.0])",
     "w = w + (x > 1).nonzero().shape[0] + x[m].sum()",
-    "w = w + torch.linalg.pinv(d).sum()",
-    "w = w + state['nobody']",
-    "w = w.gather(1, x.clamp(0, 2).long())",
     "w = w + (x @ x.T) @ x",
     "w = w +",
 )

@@ -100,6 +100,16 @@ def require() -> Require:
     return _require
 
 
+@pytest.fixture(autouse=True)
+def same_environment_after() -> Iterator[None]:
+    """What code of ours switches off for its process, such as tracing services, must not reach the next test."""
+    before = dict(os.environ)
+    yield
+    for name in set(os.environ) - set(before):
+        if not name.startswith("PYTEST_"):
+            del os.environ[name]
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """Root of the checkout."""
