@@ -49,21 +49,18 @@ async def generate(
 ) -> GenerationResult:
     """Let language models write a credit function.
 
-    A new run folder starts a run; a folder in which a run was interrupted goes on with it, and asks nothing again
-    that was answered. The caller holds the folder's lock (`run.writing()`).
+    In the folder of an interrupted run it goes on and asks nothing again that was answered. The caller holds the
+    folder's lock (`run.writing()`).
 
     Args:
-        task: the task text.
-        layout: fields of its global state.
+        task, layout: the task text and the fields of its global state.
         states: probe states `[M, S]`, for the figures that the evaluator is shown.
         model: what answers.
         verify: checks a source; called in threads, several at once.
         run: the run folder.
-        settings: how many candidates, rounds and tries.
-        on_event: told of everything that happens, for progress.
+        settings, on_event: numbers of candidates, rounds and tries; what is told of all that happens.
         describe: figures about an accepted candidate; by default `describe_credit(states)`.
-        fingerprint: equal for sources that are the same but for layout and comments; by default
-            `qredit.sandbox.normalised_sha256`.
+        fingerprint: equal for sources that compute the same; by default the sandbox's `normalised_sha256`.
 
     Raises:
         NothingAcceptedError: all candidates failed, twice.
@@ -73,8 +70,7 @@ async def generate(
     """
     keep_to_this_machine()
     settings = settings or GenerationSettings()
-    identity = generation_identity(task, layout, states, model.identity, settings)
-    check_identity(run, identity)
+    check_identity(run, generation_identity(task, layout, states, model.identity, settings))
     with closing(StoredModel(model, run.path / REPLIES)) as store, closing(Trace(run.trace_path)) as trace:
         _tell_start(trace, task, layout, model, settings)
         engine = Engine(
