@@ -67,7 +67,7 @@ class Run:
             write_json(self.path / "run.json", {k: v for k, v in self.record.items() if k != "error"})
             self.update(status="running")
             yield
-        except (KeyboardInterrupt, GeneratorExit):
+        except (KeyboardInterrupt, GeneratorExit, SystemExit):  # the last: the reader of our output has gone
             self._note_end(status="interrupted")
             raise
         except BaseException as error:

@@ -16,7 +16,7 @@ from qredit.api.card import card
 from qredit.api.checking import credit_files
 from qredit.api.subjects import Subject, load_subject
 from qredit.artifact import Artifact, save_artifact
-from qredit.errors import ConfigurationError
+from qredit.errors import ConfigurationError, RunFolderError
 from qredit.graphs import Event, GenerationResult, GenerationSettings
 from qredit.prompts import recording_path
 from qredit.runs import Run, create_run, open_run
@@ -184,10 +184,20 @@ def _publish(request: Request, subject: Subject, result: GenerationResult, jail:
 
 
 def _run_of(request: Request, resume: str | Path | None) -> Run:
-    if resume is not None:
-        return open_run(resume, kind="generate")
-    name = Path(request.task).stem
-    return create_run("generate", name, {"task": request.task, "scale": request.scale, "igm": request.igm})
+    checks = {"scale": request.scale, "igm": request.igm}
+    if resume is None:
+        return create_run("generate", Path(request.task).stem, {"task": request.task, **checks})
+    run = open_run(resume, kind="generate")
+    noted = run.record.get("settings")
+    different = [name for name in checks if not isinstance(noted, dict) or noted.get(name) != checks[name]]
+    if different:
+        # The verdicts in the folder were found under the other ones.
+        raise RunFolderError(
+            f"run `{run.path}`",
+            cause=f"it was started with another {' and '.join(f'`{name}`' for name in different)}",
+            remedy="Resume it with the settings it was started with, or start a new run.",
+        )
+    return run
 
 
 def _with_states_of(run: Run, subject: Subject) -> Subject:

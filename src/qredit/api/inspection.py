@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qredit.errors import ConfigurationError
+from qredit.errors import ArtifactError, ConfigurationError
 from qredit.files import read_untrusted
 from qredit.graphs import read_trace
 from qredit.runs import Run, open_run
 
 SOURCE_LIMIT = 1_000_000
+_SHA = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,17 @@ def inspect_run(name_or_path: str | Path) -> Inspection:
     """
     run = open_run(name_or_path, kind="generate")
     records = read_trace(run.trace_path) if run.trace_path.exists() else []
+    try:
+        return _story(run, records)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise ArtifactError(
+            f"trace `{run.trace_path}`",
+            cause=f"a record is malformed ({type(error).__name__}: {error})",
+            remedy="Copy the run again; a finished run's `artifact/` does not need its trace.",
+        ) from error
+
+
+def _story(run: Run, records: Sequence[Mapping[str, Any]]) -> Inspection:
     head = next((r for r in records if r["type"] == "run"), {})
     messages = {r["id"]: r for r in records if r["type"] == "message"}
     verdicts = sorted(
@@ -135,6 +148,10 @@ def inspect_run(name_or_path: str | Path) -> Inspection:
 def _attempt(number: int, record: Mapping[str, Any], messages: Mapping[str, Mapping[str, Any]]) -> Attempt:
     call = messages.get(str(record["id"]).removeprefix("verdict/"), {})
     read, written = call.get("gen_ai.usage.input_tokens", 0), call.get("gen_ai.usage.output_tokens", 0)
+    sha = record.get("sha")
+    if sha is not None and not (isinstance(sha, str) and _SHA.fullmatch(sha)):  # it becomes part of a path
+        raise ValueError("`sha` is no SHA-256")
+    line = record.get("line")
     return Attempt(
         number=number,
         round=int(record["round"]),
@@ -142,8 +159,8 @@ def _attempt(number: int, record: Mapping[str, Any], messages: Mapping[str, Mapp
         attempt=int(record["attempt"]),
         verdict=str(record["verdict"]),
         message=str(record.get("message") or "; ".join(record.get("warnings") or ())),
-        line=record.get("line"),
-        sha=record.get("sha"),
+        line=None if line is None else int(line),
+        sha=sha,
         seconds=float(call.get("seconds", 0.0)),
         tokens=int(read) + int(written),
         figures=str(record.get("figures") or ""),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qredit.artifact import CREDIT_GRAPH, Artifact, bundled_artifact, load_artifact
-from qredit.errors import ArtifactError, ConfigurationError, UnknownNameError
+from qredit.errors import ArtifactError, ConfigurationError, TaskFileError, UnknownNameError
 from qredit.layout import StateLayout
 from qredit.marl.algorithms import ALGORITHMS, algorithm_of
 from qredit.marl.settings import TrainSettings
@@ -152,6 +152,12 @@ def find_mixer(name: str, task: Task) -> Artifact:
             made = [r.path.name for r in list_runs() if (r.path / "artifact").is_dir()]
             raise UnknownNameError("artifact", name, [*made, BUILTIN])
     artifact = load_artifact(path)
+    if artifact.kind != "credit" or CREDIT_GRAPH not in artifact.files:
+        raise ArtifactError(
+            f"artifact `{artifact.path}`",
+            cause=f"its kind is `{artifact.kind}`, training needs `credit`",
+            remedy="Give an artifact that `qredit generate` made.",
+        )
     made_for, has = _layout_of(artifact), layout_of(task)
     if made_for != has:
         raise ArtifactError(
@@ -164,4 +170,13 @@ def find_mixer(name: str, task: Task) -> Artifact:
 
 def _layout_of(artifact: Artifact) -> StateLayout | None:
     data = artifact.files.get("layout.json")
-    return None if data is None else StateLayout.from_json(json.loads(data))
+    if data is None:
+        return None
+    try:
+        return StateLayout.from_json(json.loads(data))
+    except (ValueError, RecursionError, TaskFileError) as error:
+        raise ArtifactError(
+            f"artifact `{artifact.path}`",
+            cause=f"its `layout.json` is no state layout ({error})",
+            remedy="Copy or generate the artifact again.",
+        ) from error

@@ -22,8 +22,11 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 INTERRUPTED = 130
-# C0 and C1 controls but newline and tab, and the characters that reorder or hide text.
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+# C0 and C1 controls but newline and tab, line separators, and the characters that reorder or hide text.
+_CONTROL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text for people.")]
 
@@ -39,8 +42,11 @@ def err() -> Console:
 
 
 def plain(text: object, style: str = "") -> Text:
-    """Untrusted text, printable: control characters removed, never read as markup."""
-    return Text(_CONTROL.sub("", str(text)), style=style)
+    """Untrusted text, printable: control characters removed, never read as markup.
+
+    Lone surrogates, which a model's JSON can hold and no stream can write, become question marks.
+    """
+    return Text(_SURROGATE.sub("\ufffd", _CONTROL.sub("", str(text))), style=style)
 
 
 def program() -> str:
@@ -53,8 +59,11 @@ def program() -> str:
 
 
 def print_json(data: object) -> None:
-    """One JSON document on one line of standard output."""
-    sys.stdout.write(json.dumps(_jsonable(data), ensure_ascii=False) + "\n")
+    """One JSON document on one line of standard output.
+
+    In ASCII: a terminal that shows it must not obey bidirectional controls in a model's words, and no encoding fails.
+    """
+    sys.stdout.write(json.dumps(_jsonable(data)) + "\n")
     sys.stdout.flush()
 
 

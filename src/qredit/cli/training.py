@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from qredit.marl.comparison import Comparison
     from qredit.marl.jobs import JobProgress
 
+MOST_SEEDS = 1000
 MixerOption = Annotated[
     str | None, typer.Option(help="Credit function for qllm: folder of an artifact, name of a run, or `builtin`.")
 ]
@@ -104,18 +105,21 @@ def parse_seeds(text: str) -> list[int]:
     """Seeds out of `0,1,5` or `0-4`.
 
     Raises:
-        ConfigurationError: neither.
+        ConfigurationError: neither, or far too many.
     """
     try:
         seeds: list[int] = []
         for part in text.split(","):
             first, dash, last = part.strip().partition("-")
-            seeds += range(int(first), int(last) + 1) if dash else [int(first)]
+            named = range(int(first), int(last if dash else first) + 1)
+            if not named or named[-1] - named[0] + len(seeds) >= MOST_SEEDS:
+                raise ValueError(f"`{part.strip()}` names none, or more than {MOST_SEEDS}")
+            seeds += named
         return seeds
-    except ValueError:
+    except ValueError as error:
         raise ConfigurationError(
-            f"seeds `{text}`", cause="no list of numbers", remedy="Write `0,1,2` or `0-4`."
-        ) from None
+            f"seeds `{text}`", cause=f"no list of numbers ({error})", remedy="Write `0,1,2` or `0-4`."
+        ) from error
 
 
 class Bars:
