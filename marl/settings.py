@@ -64,7 +64,7 @@ class TrainSettings:
     """Environment steps between two greedy evaluations."""
     evaluation_episodes: int = 100
     """Greedy episodes per evaluation, on seeds that all algorithms share."""
-    checkpoint_interval: int = 50_000
+    checkpoint_interval: int = 25_000
     """Environment steps between two checkpoints."""
     device: str = "cpu"
     """Where the networks are: cpu, cuda or cuda:N."""

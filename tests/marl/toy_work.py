@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from qredit.errors import ArtifactError, NothingAcceptedError, UnknownNameError
+from qredit.files import write_json
 
 Arguments = Mapping[str, Any]
 Report = Callable[[int, int], None]
@@ -97,7 +98,7 @@ def train(arguments: Arguments, report: Report) -> None:
     result = {"final_return": speed, "area_under_curve": speed / 2, "environment_steps": total, "seconds": total / 100}
     if training["algorithm"] == "qllm":
         result["vdn_difference"] = 0.75
-    (folder / "result.json").write_text(json.dumps(result))
+    write_json(folder / "result.json", result)  # whole or not at all: tests interrupt it
 
 
 def evaluate_random(arguments: Arguments, report: Report) -> None:
