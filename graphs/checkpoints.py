@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from langgraph.graph.state import CompiledStateGraph
 
 FILE_NAME = "checkpoints.sqlite"
+BUSY_TIMEOUT_MILLISECONDS = 30_000
 
 
 @asynccontextmanager
@@ -38,6 +39,8 @@ async def open_checkpoints(folder: Path) -> AsyncIterator[AsyncSqliteSaver]:
     if path.is_symlink() or (path.exists() and not _is_database(path)):
         set_aside(folder)
     async with AsyncSqliteSaver.from_conn_string(str(path)) as saver:
+        # A process that was just killed may still be letting go of the file.
+        await saver.conn.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MILLISECONDS}")
         saver.serde = JsonPlusSerializer(allowed_msgpack_modules=[])
         saver.jsonplus_serde = JsonPlusSerializer(allowed_msgpack_modules=[])
         yield saver
@@ -104,9 +107,8 @@ def _is_database(path: Path) -> bool:
         connection = sqlite3.connect(path)
     except sqlite3.Error:
         return False
-    try:
-        return bool(connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",))
-    except sqlite3.Error:
-        return False
-    finally:
-        connection.close()
+    with closing(connection):
+        try:
+            return bool(connection.execute("PRAGMA quick_check(1)").fetchall() == [("ok",)])
+        except sqlite3.Error:
+            return False
