@@ -47,7 +47,7 @@ def quickstart(
     watcher = Watcher(
         on_generation=show_start,
         on_event=show_event,
-        on_no_jail=_show_no_jail,
+        on_no_jail=_banner if json_output else _show_no_jail,
         on_generated=lambda generated: None if json_output else show_generated(generated),
         on_comparison=training_starts,
         on_training=bars.update,
