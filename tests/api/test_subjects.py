@@ -69,7 +69,8 @@ def test_bare_sizes() -> None:
     subject = flat_subject(n_agents=3, state_dim=5)
     assert (subject.name, subject.n_agents, subject.task) == ("3 agents, state of 5", 3, None)
     assert subject.layout.fields == (StateField("state", (5,), "unknown", -1.0, 1.0, "The flat global state."),)
-    assert (subject.states.shape, subject.states.dtype) == ((N_PROBE_STATES, 5), np.float32)
+    assert subject.states.shape == (N_PROBE_STATES, 5)
+    assert subject.states.dtype == np.float32
     assert np.array_equal(subject.states, flat_subject(n_agents=3, state_dim=5).states)
     assert abs(float(subject.states.mean())) < 0.1
     assert abs(float(subject.states.std()) - 1) < 0.1

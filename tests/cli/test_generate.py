@@ -54,6 +54,28 @@ def test_a_task_of_ones_own_and_its_recording(
     assert len(server.requests) == CALLS
 
 
+@pytest.mark.usefixtures("real_jail")
+def test_a_fault_is_told_and_mended(cli: Cli, my_task: Path) -> None:
+    """What the jail finds goes back to the model, which mends it, and stands in the trace."""
+
+    def careless(request: Request) -> str:
+        user = request["messages"][1]["content"]
+        if not world.is_evaluator(request) and "candidate 1 of 2" in user and "# What to correct" not in user:
+            return world.reply('def credit(state):\n    return state["levle"]\n')
+        return world.answer(request)
+
+    with protocol_server(careless) as server:
+        done = cli(*ask(my_task, server, "--json"))
+    assert done.code == 0, done.err
+    assert done.json()["spend"]["calls"] == CALLS + 2
+    (repair, _) = [
+        r["messages"][1]["content"] for r in server.requests if "# What to correct" in r["messages"][1]["content"]
+    ]
+    assert "no field `levle`" in repair
+    story = cli("inspect", done.json()["run"]).out
+    assert "no field `levle`" in story
+
+
 @pytest.mark.usefixtures("fake_jail")
 def test_what_people_see(cli: Cli, my_task: Path, server: ProtocolServer) -> None:
     done = cli(*ask(my_task, server))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from qredit.api.quickstart import SETTINGS, TASK
+from qredit.api.walkthrough import SETTINGS, TASK
 from qredit.errors import JailUnavailableError
 from qredit.prompts import probe_states_path, recording_path
 from tests.agents.protocol_server import ProtocolServer
@@ -21,9 +21,9 @@ TINY = ("--total-steps", "300")
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     """Short evaluations, one seed, two algorithms."""
-    monkeypatch.setattr("qredit.api.quickstart.SETTINGS", replace(SETTINGS, evaluation_episodes=4))
-    monkeypatch.setattr("qredit.api.quickstart.SEEDS", (0,))
-    monkeypatch.setattr("qredit.api.quickstart.ALGORITHMS", ("vdn", "qllm"))
+    monkeypatch.setattr("qredit.api.walkthrough.SETTINGS", replace(SETTINGS, evaluation_episodes=4))
+    monkeypatch.setattr("qredit.api.walkthrough.SEEDS", (0,))
+    monkeypatch.setattr("qredit.api.walkthrough.ALGORITHMS", ("vdn", "qllm"))
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from qredit.api.diagnosis import doctor as doctor
     from qredit.api.generation import generate as generate
     from qredit.api.inspection import inspect_run as inspect_run
-    from qredit.api.quickstart import quickstart as quickstart
     from qredit.api.subjects import load_subject as load_subject
     from qredit.api.training import compare as compare
     from qredit.api.training import train as train
+    from qredit.api.walkthrough import quickstart as quickstart
 
 __getattr__, __dir__ = lazy_exports(
     __name__,
@@ -25,7 +25,7 @@ __getattr__, __dir__ = lazy_exports(
         "generate": ".generation",
         "inspect_run": ".inspection",
         "load_subject": ".subjects",
-        "quickstart": ".quickstart",
+        "quickstart": ".walkthrough",
         "train": ".training",
     },
 )

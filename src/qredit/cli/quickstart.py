@@ -11,7 +11,7 @@ from rich.panel import Panel
 from qredit.cli.console import JsonOption, command, err, out, plain, print_json, program
 
 if TYPE_CHECKING:
-    from qredit.api.quickstart import Quickstart
+    from qredit.api.walkthrough import Quickstart
     from qredit.errors import JailUnavailableError
 
 
@@ -28,8 +28,8 @@ def quickstart(
     """Watch the whole path in minutes: generate with recorded replies, check in a jail, train, compare."""
     from dataclasses import replace
 
-    from qredit.api.quickstart import ALGORITHMS, SEEDS, SETTINGS, TASK, Watcher
-    from qredit.api.quickstart import quickstart as run_all
+    from qredit.api.walkthrough import ALGORITHMS, SEEDS, SETTINGS, TASK, Watcher
+    from qredit.api.walkthrough import quickstart as run_all
     from qredit.cli.generation import show_event, show_generated, show_start
     from qredit.cli.training import Bars
 
@@ -70,7 +70,7 @@ def quickstart(
 
 def _show_no_jail(error: JailUnavailableError) -> None:
     from qredit.api import inspect_run
-    from qredit.api.quickstart import recorded_run
+    from qredit.api.walkthrough import recorded_run
     from qredit.cli.inspection import show_story
 
     _banner(error)
@@ -105,7 +105,7 @@ def _show_end(done: Quickstart, seconds: float) -> None:
         }
         inspected = str(done.generated.run.path)
     else:
-        from qredit.api.quickstart import recorded_run
+        from qredit.api.walkthrough import recorded_run
 
         inspected = str(recorded_run())
         rows = {"artifact": f"{inspected}/artifact (bundled)", "trace": f"{inspected}/trace.jsonl (bundled)"}
