@@ -43,7 +43,12 @@ async def open_checkpoints(folder: Path) -> AsyncIterator[AsyncSqliteSaver]:
         await saver.conn.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MILLISECONDS}")
         saver.serde = JsonPlusSerializer(allowed_msgpack_modules=[])
         saver.jsonplus_serde = JsonPlusSerializer(allowed_msgpack_modules=[])
-        yield saver
+        try:
+            yield saver
+        finally:
+            # A write that was cancelled half-way would keep the file locked for as long as any cursor is referred to,
+            # by a traceback for instance: SQLite closes a connection only when its last statement is gone.
+            await saver.conn.rollback()
 
 
 def set_aside(folder: Path) -> None:
