@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from langgraph.graph.state import CompiledStateGraph
 
 FILE_NAME = "checkpoints.sqlite"
-BUSY_TIMEOUT_MILLISECONDS = 30_000
 
 
 @asynccontextmanager
@@ -39,8 +38,6 @@ async def open_checkpoints(folder: Path) -> AsyncIterator[AsyncSqliteSaver]:
     if path.is_symlink() or (path.exists() and not _is_database(path)):
         set_aside(folder)
     async with AsyncSqliteSaver.from_conn_string(str(path)) as saver:
-        # A process that was just killed may still be letting go of the file.
-        await saver.conn.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MILLISECONDS}")
         saver.serde = JsonPlusSerializer(allowed_msgpack_modules=[])
         saver.jsonplus_serde = JsonPlusSerializer(allowed_msgpack_modules=[])
         try:

@@ -24,7 +24,7 @@ from qredit.errors import ArtifactError, RunFolderError, UnknownNameError
 from qredit.files import read_json_untrusted, storage_errors, write_json
 
 SCHEMA = 1
-Status = Literal["running", "finished", "failed", "interrupted"]
+Status = Literal["waiting", "running", "finished", "failed", "interrupted"]
 _PLAIN = re.compile(r"[^a-z0-9]+")
 
 

@@ -14,7 +14,7 @@ import pytest
 from qredit.errors import ArtifactError, RunFolderError
 from qredit.marl.comparison import Comparison, Training, algorithm_row, read_training, reference_row
 from qredit.marl.curves import LearningCurve
-from qredit.marl.statistics import Interval
+from qredit.marl.statistics import RANGES, Interval
 from qredit.marl.tables import Table, comparison_table
 
 
@@ -126,7 +126,7 @@ def test_the_table_shows_both_seeds_and_the_verdicts(comparison: Comparison) -> 
 
 def test_the_notes_say_what_two_seeds_can_show(comparison: Comparison) -> None:
     notes = " ".join(comparison_table(comparison).notes)
-    assert "overlap of the ranges of 2 seeds, no interval" in notes
+    assert RANGES in notes
     assert "bootstrap" not in notes
     assert "Random policy: 100 episodes." in notes
     assert "up to 2 trainings at the same time" in notes

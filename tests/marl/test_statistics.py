@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qredit.marl.statistics import (
+    RANGES,
     Interval,
     area_under_curve,
     band_over_seeds,
@@ -128,7 +129,7 @@ def test_two_seeds_are_judged_by_the_overlap_of_their_ranges(ours: tuple[float, 
     difference = paired_difference(dict(enumerate(ours)), {0: 0.7, 1: 0.5})
     assert difference.verdict == verdict
     assert difference.interval is None
-    assert difference.basis == "overlap of the ranges of 2 seeds, no interval"
+    assert difference.basis == RANGES
     assert difference.mean == pytest.approx((ours[0] - 0.7 + ours[1] - 0.5) / 2)
 
 
