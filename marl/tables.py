@@ -31,6 +31,8 @@ class Table:
     """The columns from left to right."""
     rows: tuple[tuple[str, ...], ...]
     """Cells, row by row."""
+    verdicts: tuple[str, ...]
+    """How each algorithm stands to the baseline."""
     notes: tuple[str, ...]
     """What one has to know to read it."""
 
@@ -39,7 +41,8 @@ class Table:
         head = [column.title for column in self.columns]
         rule = ["---:" if column.numeric else "---" for column in self.columns]
         lines = [f"| {' | '.join(cells)} |" for cells in (head, rule, *self.rows)]
-        return "\n".join([f"**{self.title}**", "", *lines, "", *(f"- {note}" for note in self.notes)]) + "\n"
+        remarks = [f"- {remark}" for remark in (*self.verdicts, *self.notes)]
+        return "\n".join([f"**{self.title}**", "", *lines, "", *remarks]) + "\n"
 
 
 def comparison_table(comparison: Comparison) -> Table:
@@ -50,9 +53,7 @@ def comparison_table(comparison: Comparison) -> Table:
         Column("by seed", numeric=True),
         Column("area under curve", numeric=True),
         Column("by seed", numeric=True),
-        Column("final return beside VDN", numeric=False),
-        Column("area beside VDN", numeric=False),
-        Column("states unlike VDN", numeric=True),
+        Column("unlike VDN", numeric=True),
         Column("training [s]", numeric=True),
     )
     seeds = ", ".join(map(str, comparison.seeds))
@@ -60,6 +61,7 @@ def comparison_table(comparison: Comparison) -> Table:
         title=f"{comparison.task}: {comparison.environment_steps:,} environment steps per training, seeds {seeds}",
         columns=columns,
         rows=tuple(_cells(row) for row in comparison.rows),
+        verdicts=tuple(_verdict(row) for row in comparison.rows if row.return_against_vdn),
         notes=_notes(comparison),
     )
 
@@ -71,8 +73,6 @@ def _cells(row: Row) -> tuple[str, ...]:
         _each(list(row.return_by_seed.values())),
         _mean(row.mean_area, row.area_interval),
         _each(list(row.area_by_seed.values())),
-        _beside(row, row.return_against_vdn),
-        _beside(row, row.area_against_vdn),
         NOT_APPLICABLE if row.vdn_difference is None else f"{row.vdn_difference:.0%}",
         NOT_APPLICABLE if row.seconds is None else f"{row.seconds:.0f}",
     )
@@ -87,11 +87,11 @@ def _notes(comparison: Comparison) -> tuple[str, ...]:
     ]
     basis = next((row.return_against_vdn.basis for row in comparison.rows if row.return_against_vdn), None)
     if basis is not None:
-        notes.append(f"Verdicts beside VDN rest on: {basis}. +/- is the mean difference, seed by seed.")
+        notes.append(f"Numbers beside {BASELINE} are mean differences, seed by seed; the verdicts rest on: {basis}.")
     if count >= 3:
         notes.append(f"[low, high]: 95 % bootstrap interval over {count} seeds.")
     if any(row.vdn_difference is not None for row in comparison.rows):
-        notes.append("States unlike VDN: share of visited states in which the credit function differs from VDN.")
+        notes.append("Unlike VDN: share of the visited states in which the credit function differs from VDN.")
     notes.append(f"Training time: wall clock, with up to {comparison.jobs} trainings at the same time.")
     return tuple(notes)
 
@@ -106,10 +106,15 @@ def _each(values: Sequence[float]) -> str:
     return ", ".join(map(_number, values)) or NOT_APPLICABLE
 
 
-def _beside(row: Row, difference: Difference | None) -> str:
-    if difference is None:
-        return "(baseline)" if row.name == BASELINE else NOT_APPLICABLE
-    return f"{difference.verdict} ({_number(difference.mean, sign='+')})"
+def _verdict(row: Row) -> str:
+    """A row beside the baseline, in one sentence."""
+    parts = {"final return": row.return_against_vdn, "area": row.area_against_vdn}
+    told = [f"{name} {_difference(part)}" for name, part in parts.items() if part is not None]
+    return f"{row.name} beside {BASELINE}: {'; '.join(told)}"
+
+
+def _difference(difference: Difference) -> str:
+    return f"{_number(difference.mean, sign='+')}, {difference.verdict}"
 
 
 def _number(value: float, *, sign: str = "") -> str:

@@ -152,12 +152,14 @@ def show_comparison(comparison: Comparison) -> None:
     from qredit.marl.tables import comparison_table
 
     data = comparison_table(comparison)
-    table = Table(title=data.title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    table = Table(title=plain(data.title), title_justify="left", box=None, pad_edge=False, header_style="bold")
     for column in data.columns:
-        table.add_column(column.title, justify="right" if column.numeric else "left", overflow="fold")
+        table.add_column(plain(column.title), justify="right" if column.numeric else "left", overflow="fold")
     for row in data.rows:
         table.add_row(*(plain(cell) for cell in row))
     out().print(table)
+    for verdict in data.verdicts:
+        out().print(plain(verdict, "bold"), soft_wrap=True)
     for note in data.notes:
         out().print(plain(f"- {note}"), soft_wrap=True)
 
