@@ -138,7 +138,7 @@ def test_compare_and_its_resume(cli: Cli, artifact: Path) -> None:
     again = cli(*arguments, "--resume", run)
     assert again.code == 0
     assert (run / "learning_curves.png").is_file()
-    for word in ("random", "vdn", "qllm", "optimum", "training [s]", f"picture  {run}", f"data     {run}"):
+    for word in ("random", "vdn", "qllm", "optimum", "[s]", f"picture  {run}", f"data     {run}"):
         assert word in again.out
     assert cli(*arguments, "--resume", run, "--json").json()["comparison"] == data["comparison"]
     assert len(list(Path("runs").iterdir())) == 1
