@@ -14,7 +14,9 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -29,14 +31,14 @@ START_SECONDS: Final = 180.0
 """How long the server may take to load torch and warm up; a cold network file system needs a minute or two."""
 
 BOOTSTRAP: Final = """
-import json, sys
+import importlib, json, sys
 config = json.loads(sys.argv[1])
-sys.path[:] = [config["root"], *config["path"]]
-import qredit  # the very package that the parent runs, whatever else is installed
-sys.path.remove(config["root"])
-sys.path.append(config["root"])
-from qredit.sandbox.server import main
-main(config)
+if config["root"]:  # the very package that the parent runs, whatever else is installed
+    sys.path[:] = [config["root"], *config["path"]]
+    import qredit
+    sys.path.remove(config["root"])
+    sys.path.append(config["root"])
+importlib.import_module(config["main"]).main(config)
 """
 
 PASSED_ON: Final = ("LD_LIBRARY_PATH",)
@@ -55,9 +57,23 @@ def search_path(extra: Sequence[str] = ()) -> list[str]:
     return [str(entry) for entry in entries if entry.is_absolute() and entry.exists() and entry.resolve() != here]
 
 
+def bootstrap_config(main: str, import_path: Sequence[str] = ()) -> dict[str, object]:
+    """What `BOOTSTRAP` needs to start the `main` of one of our modules in another process."""
+    root = str(Path(qredit.__file__ or "").parents[1])
+    return {"main": main, "root": root, "path": search_path(import_path)}
+
+
 def cpu_limit(timeout_seconds: float) -> int:
     """Give a job's processor time in seconds: never reached before the wall clock, there if the parent hangs."""
     return int(timeout_seconds) + 2
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What stands before the server's command line, and which descriptors it needs."""
+
+    command: tuple[str, ...] = ()
+    descriptors: tuple[int, ...] = ()
 
 
 class ForkServer:
@@ -66,20 +82,33 @@ class ForkServer:
     Args:
         jobs: module with `warm_up()` and `run_job(name, payload)`.
         import_path: folders to look for it in, besides this process's own.
+        launch: opens what starts the server in another surrounding; open until it is started.
+        landlock_required: whether a kernel without Landlock is an error; elsewhere something besides it hides files.
 
     Raises:
         JailError: it could not be started, or it is not the same Python, torch or qredit as here.
     """
 
-    def __init__(self, *, jobs: str, import_path: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        jobs: str,
+        import_path: Sequence[str] = (),
+        launch: Callable[[], AbstractContextManager[Launch]] = lambda: contextlib.nullcontext(Launch()),
+        landlock_required: bool = True,
+    ) -> None:
+        self._launch = launch
         self._control, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._send_lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._start_error: OSError | None = None
         self._errors = b""
         spawned = threading.Event()
-        root = str(Path(qredit.__file__ or "").parents[1])
-        config = {"root": root, "path": search_path(import_path), "jobs": jobs, "control": far.fileno()}
+        config = bootstrap_config("qredit.sandbox.server", import_path) | {
+            "jobs": jobs,
+            "control": far.fileno(),
+            "landlock_required": landlock_required,
+        }
         # The kernel ends the server when the THREAD that started it ends, so the server gets a thread of its own.
         self._keeper = threading.Thread(
             target=self._keep, args=(json.dumps(config), far, spawned), name="qredit-jail", daemon=True
@@ -95,14 +124,14 @@ class ForkServer:
     def _keep(self, config: str, far: socket.socket, spawned: threading.Event) -> None:
         """Start the process, keep the end of what it says on standard error, reap it."""
         try:
-            with far:
+            with far, self._launch() as launch:
                 process = subprocess.Popen(
-                    [sys.executable, "-I", "-B", "-c", BOOTSTRAP, config],
+                    [*launch.command, sys.executable, "-I", "-B", "-c", BOOTSTRAP, config],
                     env=FORK_FASTER | {name: os.environ[name] for name in PASSED_ON if name in os.environ},
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.PIPE,
-                    pass_fds=[far.fileno()],
+                    pass_fds=[far.fileno(), *launch.descriptors],
                     close_fds=True,
                     start_new_session=True,
                     cwd="/",
@@ -189,13 +218,16 @@ class ForkServer:
         self.close()
 
 
-def compare(server: wire.Hello, here: wire.Hello) -> None:
+EVERYTHING: Final = ("python", "torch", "qredit", "qredit_folder", "threads")
+
+
+def compare(server: wire.Hello, here: wire.Hello, names: Sequence[str] = EVERYTHING) -> None:
     """Check that the server is this very Python, torch and qredit, and that it has one thread.
 
     Raises:
         JailError: it is not.
     """
-    for name in ("python", "torch", "qredit", "qredit_folder", "threads"):
+    for name in names:
         found, expected = getattr(server, name), getattr(here, name)
         if found != expected:
             raise JailError(

@@ -95,26 +95,36 @@ def _open_lockdown() -> Jail:
     return open_lockdown()
 
 
-_JAILS: Final[dict[str, Callable[[], Jail]]] = {"lockdown": _open_lockdown}
-"""Name -> how to open it, in the order that `auto` tries them. Opening one runs the probe in it."""
+def _open_bubblewrap() -> Jail:
+    from qredit.sandbox.bubblewrap import open_bubblewrap
 
-_LATER: Final = ("bubblewrap", "docker")
+    return open_bubblewrap()
+
+
+def _open_docker() -> Jail:
+    from qredit.sandbox.container import open_docker
+
+    return open_docker()
+
+
+_JAILS: Final[dict[str, Callable[[], Jail]]] = {
+    "bubblewrap": _open_bubblewrap,
+    "lockdown": _open_lockdown,
+    "docker": _open_docker,
+}
+"""Name -> how to open it, in the order that `auto` tries them. Opening one runs the probe in it."""
 
 
 def open_jail(name: str = "auto") -> Jail:
     """Open a jail that was seen to work: a good function passed in it and five attacks were stopped.
 
     Args:
-        name: `auto` (the first that works) or the name of a jail. `lockdown` is the one of this version.
+        name: `auto` (the first that works) or the name of a jail: `bubblewrap`, `lockdown` or `docker`.
 
     Raises:
         JailUnavailableError: this jail, or with `auto` none, works on this machine; nothing weaker is tried.
         UnknownNameError: there is no jail of this name.
     """
-    if name in _LATER:
-        raise JailUnavailableError(
-            f"jail `{name}` cannot be used", cause="this version has only `lockdown`", remedy="Use `--jail lockdown`."
-        )
     if name != "auto" and name not in _JAILS:
         raise UnknownNameError("jail", name, ("auto", *_JAILS))
     reasons: list[JailUnavailableError] = []
@@ -134,10 +144,11 @@ def open_jail(name: str = "auto") -> Jail:
 
 def probe_jails() -> list[JailStatus]:
     """Open every jail, run the probe in it and close it again; takes seconds per jail."""
-    return [_status(name) for name in _JAILS]
+    return [probe_jail(name) for name in _JAILS]
 
 
-def _status(name: str) -> JailStatus:
+def probe_jail(name: str) -> JailStatus:
+    """Open one jail, run the probe in it and close it again."""
     try:
         _open(name).close()
     except JailUnavailableError as error:

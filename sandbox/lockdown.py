@@ -65,29 +65,42 @@ def require_support() -> None:
     Raises:
         JailUnavailableError: with what is missing and what to do.
     """
-    if sys.platform != "linux":
-        raise _unavailable(
-            f"it needs Linux, this is `{sys.platform}`",
-            "Use a Linux machine, or a Linux container or virtual machine on this one (WSL 2 on Windows).",
-        )
-    if seccomp.this_machine() is None:
-        raise _unavailable(
-            f"there is no system-call table for `{platform.machine()}` with this Python",
-            "Use 64-bit Python on x86_64 or aarch64.",
-        )
-    kernel = platform.release()
-    if not seccomp.available():
-        raise _unavailable(
-            f"kernel {kernel} has no system-call filters (seccomp)",
-            "Use a kernel with CONFIG_SECCOMP_FILTER, or leave the container that forbids `prctl`.",
-        )
+    require_filters("lockdown")
     if landlock.version() < 1:
-        raise _unavailable(
-            f"kernel {kernel} has no Landlock, or a container's filter refuses it",
+        raise unavailable(
+            "lockdown",
+            f"kernel {platform.release()} has no Landlock, or a container's filter refuses it",
             "Use Linux 5.13 or newer with `landlock` in the kernel's `lsm=` list (check /sys/kernel/security/lsm); "
             "in a container, use a runtime whose seccomp profile allows `landlock_create_ruleset`.",
         )
 
 
-def _unavailable(cause: str, remedy: str) -> JailUnavailableError:
-    return JailUnavailableError("jail `lockdown` is not available", cause=cause, remedy=remedy)
+def require_filters(jail: str) -> None:
+    """Check for Linux, the processor and system-call filters, which every jail needs.
+
+    Raises:
+        JailUnavailableError: with what is missing and what to do.
+    """
+    if sys.platform != "linux":
+        raise unavailable(
+            jail,
+            f"it needs Linux, this is `{sys.platform}`",
+            "Use a Linux machine, or a Linux container or virtual machine on this one (WSL 2 on Windows).",
+        )
+    if seccomp.this_machine() is None:
+        raise unavailable(
+            jail,
+            f"there is no system-call table for `{platform.machine()}` with this Python",
+            "Use 64-bit Python on x86_64 or aarch64.",
+        )
+    if not seccomp.available():
+        raise unavailable(
+            jail,
+            f"kernel {platform.release()} has no system-call filters (seccomp)",
+            "Use a kernel with CONFIG_SECCOMP_FILTER, or leave the container that forbids `prctl`.",
+        )
+
+
+def unavailable(jail: str, cause: str, remedy: str) -> JailUnavailableError:
+    """The error of a jail that this machine cannot have."""
+    return JailUnavailableError(f"jail `{jail}` is not available", cause=cause, remedy=remedy)

@@ -10,12 +10,11 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 from qredit.errors import JailError
 from qredit.sandbox import probe
 from qredit.sandbox.exchange import ServerLostError
-from qredit.sandbox.forkserver import ForkServer
 from qredit.sandbox.jail import DEFAULT_OUTPUT_LIMIT, Job, JobResult
 
 JOBS_PER_SERVER: Final = 300
@@ -28,6 +27,23 @@ PROBE_SECONDS: Final = 30.0
 
 _JOB_BYTES: Final = 2 << 30
 """Memory that one running job is expected to need at most."""
+
+
+class Server(Protocol):
+    """Something that runs jobs in forks of a warm process: `ForkServer`, or one in a container."""
+
+    def run(self, job: str, payload: bytes, *, timeout_seconds: float, output_limit: int) -> JobResult:
+        """Run one job.
+
+        Raises:
+            ServerLostError: the server died; the job may be run again elsewhere.
+            JailError: no process could be made, or it could not lock itself down.
+        """
+        ...
+
+    def close(self) -> None:
+        """End the server and with it every job. May be called twice."""
+        ...
 
 
 class ServerJail:
@@ -46,7 +62,7 @@ class ServerJail:
     def __init__(
         self,
         name: str,
-        launch: Callable[[], ForkServer],
+        launch: Callable[[], Server],
         *,
         max_parallel: int | None = None,
         jobs_per_server: int = JOBS_PER_SERVER,
@@ -130,7 +146,7 @@ class ServerJail:
         if shift.worn and not shift.running:
             shift.server.close()
 
-    def _start(self) -> ForkServer:
+    def _start(self) -> Server:
         server = self._launch()
         try:
             check(server)
@@ -143,14 +159,14 @@ class ServerJail:
 class _Shift:
     """A server and its work so far; guarded by the jail's lock."""
 
-    def __init__(self, server: ForkServer) -> None:
+    def __init__(self, server: Server) -> None:
         self.server = server
         self.started = 0
         self.running = 0
         self.worn = False
 
 
-def check(server: ForkServer) -> None:
+def check(server: Server) -> None:
     """Run the probe: a good function must pass, five attacks must be stopped.
 
     Raises:

@@ -30,6 +30,7 @@ OWN_VARIABLES: Final = frozenset(
         "MKL_NUM_THREADS",
         "OMP_NUM_THREADS",
         "OPENBLAS_NUM_THREADS",
+        "PWD",  # bwrap sets it, to "/"
     }
 )
 """All variables that the server has or sets; see `qredit.sandbox.server`."""

@@ -15,10 +15,11 @@ import os
 import select
 import signal
 import socket
+import tempfile
 from collections.abc import Mapping
 from typing import Final
 
-from qredit.sandbox import child, kernel, limits, probe, seccomp, wire
+from qredit.sandbox import child, kernel, landlock, limits, probe, seccomp, wire
 
 ENVIRONMENT: Final[Mapping[str, str]] = {
     # No thread may exist before a fork, and a job may not start one.
@@ -28,6 +29,8 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
     # Jobs compute on the CPU; a GPU driver would start threads and map far more memory.
     "CUDA_VISIBLE_DEVICES": "",
     "HOME": "/nonexistent",
+    # torch makes the folder of a cache that tracing never uses; this one exists and is nobody's to write.
+    "TORCHINDUCTOR_CACHE_DIR": "/",
 }
 
 
@@ -35,7 +38,8 @@ def main(config: Mapping[str, object]) -> None:
     """Run the server until the parent goes away.
 
     Args:
-        config: `control` (descriptor of the control socket) and `jobs` (module with `warm_up` and `run_job`).
+        config: `control` (descriptor of the control socket), `jobs` (module with `warm_up` and `run_job`) and
+            `landlock_required`.
     """
     limits.limit_server()
     limits.die_with(os.getppid())
@@ -45,6 +49,7 @@ def main(config: Mapping[str, object]) -> None:
     if foreign:
         raise RuntimeError(f"the server inherited variables of its caller: {', '.join(sorted(foreign))}")
     os.environ.update(ENVIRONMENT)
+    tempfile.tempdir = ENVIRONMENT["HOME"]  # torch asks for it; looking for a real one would write files
     jobs = importlib.import_module(str(config["jobs"]))
     jobs.warm_up()
     for name in set(os.environ) - probe.OWN_VARIABLES:  # libraries leave some, with the paths of caches in them
@@ -61,6 +66,7 @@ def main(config: Mapping[str, object]) -> None:
         server_pid=os.getpid(),
         address_space_bytes=limits.mapped_bytes() + limits.HEADROOM_BYTES,
         job_filter=seccomp.packed(seccomp.job_policy()),
+        landlock=bool(config["landlock_required"]) or landlock.version() > 0,
     )
     _give_up_root()
     gc.collect()

@@ -11,7 +11,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-CAPABILITIES = frozenset({"lockdown", "make", "proc", "shellcheck", "uv", "virtualenv"})
+CAPABILITIES = frozenset({"bubblewrap", "docker", "lockdown", "make", "proc", "shellcheck", "uv", "virtualenv"})
 """What a machine may lack; `QREDIT_REQUIRE=lockdown,make` turns the skips of these into failures."""
 
 # Before any test module imports torch or matplotlib, which read these once.
@@ -119,9 +119,9 @@ def repository() -> Path:
 @pytest.fixture(scope="session")
 def lockdown(require: Require) -> None:
     """For tests that open the `lockdown` jail."""
-    from qredit.sandbox import probe_jails
+    from qredit.sandbox.jail import probe_jail
 
-    (status,) = [status for status in probe_jails() if status.name == "lockdown"]
+    status = probe_jail("lockdown")
     require("lockdown", None if status.available else status.detail)
 
 

@@ -9,11 +9,13 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
 from qredit.errors import JailUnavailableError
+from qredit.sandbox.bubblewrap import open_bubblewrap
+from qredit.sandbox.container import open_docker
 from qredit.sandbox.jail import Jail, JobResult
 from qredit.sandbox.lockdown import open_lockdown, require_support
 from qredit.sandbox.pool import ServerJail
@@ -36,8 +38,11 @@ reply = plain_jobs.run_job("trace", sys.stdin.buffer.read())
 sys.stdout.buffer.write(reply)
 """
 
+_OPTIONS: Final[dict[str, Any]] = {"jobs": "plain_jobs", "import_path": [str(SERVER_JOBS)], "max_parallel": 4}
 JAILS: Final[dict[str, Callable[[], ServerJail]]] = {
-    "lockdown": lambda: open_lockdown(jobs="plain_jobs", import_path=[str(SERVER_JOBS)], max_parallel=4)
+    "bubblewrap": lambda: open_bubblewrap(**_OPTIONS),
+    "docker": lambda: open_docker(**_OPTIONS),
+    "lockdown": lambda: open_lockdown(**_OPTIONS),
 }
 """Every jail that the conformance tests attack."""
 

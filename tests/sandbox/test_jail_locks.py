@@ -109,7 +109,7 @@ program = (
 kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
 seccomp.install(b"".join(instruction.to_bytes() for instruction in program))
 try:
-    open_jail()
+    open_jail("lockdown")
 except JailUnavailableError as error:
     print(error)
 """

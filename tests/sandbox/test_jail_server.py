@@ -43,7 +43,9 @@ def jail() -> Iterator[ServerJail]:
 
 
 def server_of(jail: ServerJail) -> int:
-    return jail._shift.server.pid
+    server = jail._shift.server
+    assert isinstance(server, forkserver.ForkServer)
+    return server.pid
 
 
 def children_of(pid: int) -> set[int]:
@@ -200,7 +202,7 @@ def test_a_server_handles_old_events_before_it_takes_new_jobs(
     wake, wake_writer = os.pipe()
     handle, far_handle = socket.socketpair()
     with control, far, handle, far_handle:
-        lock = child.Lock(server_pid=os.getpid(), address_space_bytes=0, job_filter=b"")
+        lock = child.Lock(server_pid=os.getpid(), address_space_bytes=0, job_filter=b"", landlock=True)
         loop = server.Server(control, lock, lambda name, payload: payload)
         ends = (control.fileno(), wake, handle.fileno())
         for index in order:

@@ -27,7 +27,7 @@ def check(
     state_dim: Annotated[int | None, typer.Option(help="Without a task: length S of the flat state.")] = None,
     states: Annotated[Path | None, typer.Option(help="Without a task: `.npz` with real states [M, S].")] = None,
     gate: Annotated[bool, typer.Option(help="Run the syntax gate before the jail.")] = True,
-    jail: Annotated[str, typer.Option(help="Jail to run in: auto or lockdown.")] = "auto",
+    jail: Annotated[str, typer.Option(help="Jail to run in: auto, bubblewrap, lockdown or docker.")] = "auto",
     igm: Annotated[
         Literal["enforce", "relax"], typer.Option(help="Whether negative weights are clamped at 0 or kept.")
     ] = "enforce",

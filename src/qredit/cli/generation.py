@@ -36,7 +36,7 @@ def generate(
     base_url: Annotated[
         str | None, typer.Option(help="Base URL of an OpenAI-compatible endpoint; default $OPENAI_BASE_URL.")
     ] = None,
-    jail: Annotated[str, typer.Option(help="Jail for the candidates: auto or lockdown.")] = "auto",
+    jail: Annotated[str, typer.Option(help="Jail for the candidates: auto, bubblewrap, lockdown or docker.")] = "auto",
     scale: Annotated[
         Literal["sum_to_n", "raw"], typer.Option(help="Whether weights are normalised to sum to N.")
     ] = "sum_to_n",
