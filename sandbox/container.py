@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     import docker
     from docker.models.containers import Container
 
+USUAL_SOCKET: Final = "unix:///var/run/docker.sock"
 LABEL: Final = "qredit.jail"
 IMAGE: Final = "qredit-jail"
 SERVER_BYTES: Final = 2 << 30
@@ -66,12 +67,12 @@ def open_docker(
         JailUnavailableError: there is no engine, or it cannot run the container.
         JailError: the server could not be started or did not pass the probe.
     """
-    client = connect()
-    host = client.info()
+    with contextlib.closing(connect()) as client:
+        host = client.info()
     parallel = max_parallel or max(1, min(host["NCPU"], host["MemTotal"] // HEADROOM_BYTES - 1))
 
     def launch() -> ContainerServer:
-        return ContainerServer(client, jobs=jobs, import_path=import_path, parallel=parallel, image=image)
+        return ContainerServer(connect(), jobs=jobs, import_path=import_path, parallel=parallel, image=image)
 
     return ServerJail("docker", launch, max_parallel=parallel, jobs_per_server=jobs_per_server)
 
@@ -84,14 +85,16 @@ def connect() -> docker.DockerClient:
     """
     import docker
 
+    url = os.environ.get("DOCKER_HOST") or USUAL_SOCKET
     try:
+        if url.startswith("unix://"):  # asked first: the SDK would leave a socket open when nobody listens
+            with socket.socket(socket.AF_UNIX) as trial:
+                trial.connect(url.removeprefix("unix://"))
         client = docker.from_env(timeout=60)
-        client.ping()
-    except docker.errors.DockerException as error:
-        cause = str(error.__cause__ or error).strip()[:300]
+    except (docker.errors.DockerException, OSError) as error:
         raise lockdown.unavailable(
             "docker",
-            f"no engine answers ({cause})",
+            f"no engine answers at `{url}` ({str(error)[:200]})",
             "Start Docker, or set DOCKER_HOST; on Linux your user must belong to the group `docker`.",
         ) from error
     return client
@@ -101,7 +104,7 @@ class ContainerServer:
     """One running container with a fork server in it. Thread-safe: several jobs at once.
 
     Args:
-        client: the engine.
+        client: the engine; closed with the server.
         jobs: module with `warm_up()` and `run_job(name, payload)`.
         import_path: folders to look for it in.
         parallel: most jobs at once.
@@ -126,9 +129,14 @@ class ContainerServer:
         self._next = 0
         self._lost = False
         self._errors = b""
-        self._container = _create(client, jobs=jobs, import_path=import_path, parallel=parallel, image=image)
+        self._client = client
         try:
-            self._socket = _attach(self._container)
+            self._container = _create(client, jobs=jobs, import_path=import_path, parallel=parallel, image=image)
+            # The engine closes the container's input with this connection, which ends the relay and so the container.
+            self._attached: Any = self._container.attach_socket(
+                params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+            )
+            self._socket: socket.socket = getattr(self._attached, "_sock", self._attached)
             self._socket.settimeout(START_SECONDS)
             self._container.start()
             self._stream = io.BufferedReader(_Demultiplexed(self._socket, self._complain))
@@ -179,10 +187,16 @@ class ContainerServer:
         """End the container and with it every job. May be called twice."""
         import docker
 
+        with contextlib.suppress(AttributeError, OSError):  # it may never have come so far
+            self._socket.shutdown(socket.SHUT_RDWR)  # wakes the reader
+        with contextlib.suppress(AttributeError):
+            self._reader.join(timeout=5)
         with contextlib.suppress(AttributeError, OSError):
+            self._attached.close()
             self._socket.close()
-        with contextlib.suppress(docker.errors.APIError, OSError):  # it may be gone, or going
+        with contextlib.suppress(AttributeError, docker.errors.APIError, OSError):  # it may be gone, or going
             self._container.remove(force=True)
+        self._client.close()
 
     def _greet(self, *, mounted: bool) -> None:
         try:
@@ -302,13 +316,6 @@ def _create(
             cause=f"the engine refused the container: {str(error)[:300]}",
             remedy="Check that the image exists, or leave `--sandbox-image` out on the machine of the engine itself.",
         ) from error
-
-
-def _attach(container: Container) -> socket.socket:
-    # The engine closes the container's input with this connection, which ends the relay and so the container.
-    stream: Any = container.attach_socket(params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
-    connection: socket.socket = getattr(stream, "_sock", stream)
-    return connection
 
 
 def _mounts(import_path: Sequence[str]) -> dict[str, dict[str, str]]:
