@@ -196,7 +196,7 @@ def _module_level(statement: ast.stmt) -> Iterator[Finding]:
         targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
         if all(isinstance(t, ast.Name) for t in targets) and statement.value and is_literal(statement.value):
             return
-        remedy = "Move it into the function; only `NAME = literal` may stand at module level."
+        remedy = "Move it into the function; only numbers, `NAME = 2.0` or `NAME = math.sqrt(2)`, may stand there."
         yield _at(statement, "a value is computed at module level", remedy)
     elif type(statement).__name__ not in tables.STATEMENTS:
         remedy = "Keep only imports, functions and constants there; tests and examples do not belong in the file."
@@ -204,13 +204,30 @@ def _module_level(statement: ast.stmt) -> Iterator[Finding]:
 
 
 def is_literal(node: ast.expr) -> bool:
-    """Whether an expression is made of literals, names in upper case (constants above it) and `+ - * /` alone."""
-    parts = (ast.Constant, ast.Tuple, ast.List, ast.Dict, ast.Set, ast.UnaryOp, ast.BinOp, ast.Name)
-    operators = (ast.USub, ast.UAdd, ast.Not, ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.expr_context)
-    for part in ast.walk(node):
-        if not isinstance(part, parts + operators) or (isinstance(part, ast.Name) and not part.id.isupper()):
+    """Whether an expression is made of literals, constants above it (upper case), `math` and arithmetic alone."""
+    parts = (ast.Constant, ast.Tuple, ast.List, ast.Dict, ast.Set, ast.UnaryOp, ast.BinOp, ast.Load)
+    operators = (ast.USub, ast.UAdd, ast.Not, ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Pow)
+    todo: list[ast.AST] = [node]
+    while todo:
+        part = todo.pop()
+        if isinstance(part, ast.Name):
+            if not part.id.isupper():
+                return False
+        elif _is_of_math(part):
+            continue
+        elif isinstance(part, ast.Call):
+            if not _is_of_math(part.func) or part.keywords:
+                return False
+            todo += part.args
+        elif isinstance(part, parts + operators):
+            todo += ast.iter_child_nodes(part)
+        else:
             return False
     return True
+
+
+def _is_of_math(node: ast.AST) -> bool:
+    return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "math"
 
 
 def _binding(node: ast.AST, name: str) -> Iterator[Finding]:
