@@ -21,14 +21,14 @@ from qredit.sandbox.contract_subject import ContractResourceError as ContractRes
 from qredit.sandbox.probe_states import probe_states
 
 CHECKS = (
+    contract_outputs.check_inputs_unchanged,
     contract_outputs.check_shapes,
     contract_outputs.check_finite,
-    contract_outputs.check_inputs_unchanged,
     contract_outputs.check_repeatable,
     contract_outputs.check_rows,
     contract_credit.check_gradients,
 )
-"""In the order in which they are made: each may rely on those before it."""
+"""In the order in which they are made: each may rely on those before it, and all on inputs that nobody changes."""
 
 
 @dataclass(frozen=True)

@@ -101,11 +101,11 @@ def vdn_difference(subject: Subject) -> float:
     states = subject.probe.states[:count]
     if subject.header.form == "weights":
         weights = credit_weights(subject.header, subject.raw(states, subject.normal_q[:count]))
-        return float(differs_from_vdn(weights, subject.header.scale).float().mean())
+        return float(differs_from_vdn(weights, subject.header.scale).double().mean())
     differs = torch.zeros(count, dtype=torch.bool)
     for _, agents_q in q_grid(count, subject.header.n_agents):
         differs |= differs_from_vdn(subject.gradient(states, agents_q), "raw")
-    return float(differs.float().mean())
+    return float(differs.double().mean())
 
 
 def warnings_of(subject: Subject, difference: float) -> Iterator[str]:
@@ -118,8 +118,8 @@ def warnings_of(subject: Subject, difference: float) -> Iterator[str]:
         share = _negative_share(subject)
         if share:
             yield f"dQ_tot/dQ_i is negative for some agent in {share:.1%} of the probes: IGM may not hold."
-    # With fixed Q, so that only the state can make a difference.
-    same_q = torch.zeros_like(subject.normal_q)
+    # The same Q everywhere, so that only the state can make a difference; not zeros, which most functions map to zero.
+    same_q = subject.normal_q[:1].expand_as(subject.normal_q)
     outputs = subject.raw(subject.probe.states, same_q)
     if all(float((value - value[:1]).abs().max()) <= CONSTANT for value in outputs):
         yield "The function does not depend on the state: it gives the same credit everywhere."

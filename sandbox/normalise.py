@@ -65,7 +65,9 @@ def _parts(tree: ast.Module, names: dict[tuple[int, str], str]) -> Iterator[str]
     stack: list[tuple[object, int]] = [(tree, 0)]
     while stack:
         value, function = stack.pop()
-        if isinstance(value, ast.AST):
+        if isinstance(value, ast.Constant):
+            yield f"Constant {value.value!r}"  # never taken for a local: a field may have the name of one
+        elif isinstance(value, ast.AST):
             if function == 0 and isinstance(value, ast.FunctionDef):
                 function = id(value)
             yield type(value).__name__
