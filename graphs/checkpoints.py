@@ -7,6 +7,7 @@ costs no call.
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, closing
@@ -43,9 +44,19 @@ async def open_checkpoints(folder: Path) -> AsyncIterator[AsyncSqliteSaver]:
         try:
             yield saver
         finally:
-            # A write that was cancelled half-way would keep the file locked for as long as any cursor is referred to,
-            # by a traceback for instance: SQLite closes a connection only when its last statement is gone.
-            await saver.conn.rollback()
+            await _close(saver)
+
+
+async def _close(saver: AsyncSqliteSaver) -> None:
+    """Close without leaving the file locked for as long as anybody refers to a cursor, as tracebacks do.
+
+    SQLite ends a transaction of a closed connection only when its last statement is gone. A graph that failed may still
+    be writing in the background, each write under the saver's lock: all that have begun come first, then nothing does.
+    """
+    await asyncio.sleep(0)  # let those begin that are about to
+    async with saver.lock:
+        await saver.conn.rollback()
+        await saver.conn.close()
 
 
 def set_aside(folder: Path) -> None:
