@@ -57,8 +57,10 @@ def _findings(source: str | bytes) -> list[Finding]:
     tree = parse(text)
     if isinstance(tree, Finding):
         return [tree]
-    found = _measure(tree) or list(Rules(tree).findings())
-    return sorted(found, key=lambda f: (f.kind != "forbidden", f.line, f.column))
+    rules = Rules(tree)
+    found = _measure(tree) or list(rules.findings())
+    found.sort(key=lambda f: (f.kind != "forbidden", f.line, f.column))
+    return [rules.with_hint(f) for f in found[:1]] + found[1:]
 
 
 def parse(text: str) -> ast.Module | Finding:

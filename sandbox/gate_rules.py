@@ -9,20 +9,24 @@ import ast
 import builtins
 import difflib
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from qredit.sandbox import gate_tables as tables
 from qredit.sandbox.finding import Finding, GateKind
 from qredit.sandbox.gate_imports import check_import
 
 MAX_INTEGER = 2**53
+MAX_SHOWN = 60
+"""Characters of a name that a message shows."""
 
 MODULES = frozenset({"torch", "F", "math"})
-_BUILTINS = frozenset(dir(builtins))
+_BUILTINS = frozenset(dir(builtins)) - {"_", "credits"}
+"""Without what only an interactive session adds: `_` is any script's throw-away name, `credits` a fair one here."""
 _OPERATORS = {
     c for kind in (ast.operator, ast.unaryop, ast.boolop, ast.cmpop, ast.expr_context) for c in kind.__subclasses__()
 }
 _IN_ANNOTATION = {
-    ast.Name, ast.Attribute, ast.Subscript, ast.Tuple, ast.List, ast.Constant, ast.BinOp, ast.BitOr, ast.Load,
+    ast.Name, ast.Attribute, ast.Subscript, ast.Tuple, ast.List, ast.Constant, ast.BinOp,
 }  # fmt: skip
 _ALLOWED = _IN_ANNOTATION | _OPERATORS | {
     ast.BoolOp, ast.UnaryOp, ast.Lambda, ast.IfExp, ast.Dict, ast.Set, ast.ListComp, ast.SetComp, ast.DictComp,
@@ -45,11 +49,15 @@ class Rules:
         """What an attribute is read from: a module's name may stand there only; a chain is judged at its end."""
         self.text = {id(n.value) for n in self.nodes if isinstance(n, ast.Expr)}
         """Strings that stand alone: docstrings."""
-        self.annotations = {id(part) for root in _annotations(self.nodes) for part in ast.walk(root)}
+        annotations = [part for root in _annotations(self.nodes) for part in ast.walk(root)]
+        self.annotations = {id(part) for part in annotations if isinstance(part, ast.expr)}
+        """Expressions only: operators have no place, and the parser shares one object among all their uses."""
         self.bound = {n.id for n in self.nodes if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
         self.bound |= {n.arg for n in self.nodes if isinstance(n, ast.arg)}
         self.bound |= {n.name for n in self.nodes if isinstance(n, ast.FunctionDef | ast.ClassDef)}
         self.bound |= {(n.asname or n.name).split(".")[0] for n in self.nodes if isinstance(n, ast.alias)}
+        self.readable = tables.BUILTINS | self.bound
+        self._misspelt: dict[Finding, tuple[str, frozenset[str] | set[str]]] = {}
 
     def findings(self) -> Iterator[Finding]:
         """Every objection, in no particular order."""
@@ -73,6 +81,20 @@ class Rules:
                 yield from _binding(node, node.arg)
             yield from self._syntax(node)
 
+    def with_hint(self, finding: Finding) -> Finding:
+        """The finding with a similar known name as its remedy, if there is one; slow, so for what is shown only."""
+        hint = _near(*self._misspelt.get(finding, ("", ())))
+        return replace(finding, remedy=hint) if hint else finding
+
+    def _unknown(self, node: ast.expr, what: str, name: str, known: frozenset[str] | set[str], remedy: str) -> Finding:
+        """A name that may be a misspelt one; the remedy is for when it is none."""
+        finding = _at(node, what, remedy)
+        self._misspelt[finding] = (name, known)
+        return finding
+
+    def _is_defined(self, node: ast.expr, name: str) -> bool:
+        return name in self.readable or (id(node) in self.annotations and name in tables.ANNOTATION_BUILTINS)
+
     def _syntax(self, node: ast.AST) -> Iterator[Finding]:
         name = type(node).__name__
         if name in tables.STATEMENTS:
@@ -81,7 +103,7 @@ class Rules:
         elif isinstance(node, ast.comprehension) and node.is_async:
             yield _at(node.target, "`async` is not supported", "Use a plain `for`.")
         elif id(node) in self.annotations:
-            if type(node) not in _IN_ANNOTATION:
+            if type(node) not in _IN_ANNOTATION or (isinstance(node, ast.BinOp) and not isinstance(node.op, ast.BitOr)):
                 yield _at(node, "this annotation is not supported", "Use `torch.Tensor`, `dict`, `tuple`, or none.")
         elif type(node) not in _ALLOWED and not isinstance(node, _PARTS_OF_REFUSED):
             yield _at(node, f"`{name}` is not supported", "Use plain assignments, `for`, `if` and tensor operations.")
@@ -97,12 +119,12 @@ class Rules:
         elif name in MODULES and name in self.bound:
             if id(node) not in self.inner:
                 yield _at(node, f"the module `{name}` is used as a value", f"Call its functions: `{name}.name(...)`.")
-        elif name not in self.bound and name not in tables.BUILTINS:
-            if id(node) in self.annotations and name in tables.ANNOTATION_BUILTINS:
-                return
-            what = "is not available" if name in _BUILTINS else "is not defined"
-            remedy = tables.NAME_REMEDIES.get(name) or _near(name, tables.BUILTINS | self.bound)
-            yield _at(node, f"`{_short(name)}` {what}", remedy or "Define it, or use the functions of `torch`.")
+        elif not self._is_defined(node, name):
+            what = f"`{_short(name)}` {'is not available' if name in _BUILTINS else 'is not defined'}"
+            if name in tables.NAME_REMEDIES:
+                yield _at(node, what, tables.NAME_REMEDIES[name])
+            else:
+                yield self._unknown(node, what, name, self.readable, "Define it, or use the functions of `torch`.")
 
     def _attribute(self, node: ast.Attribute) -> Iterator[Finding]:
         """Judge a whole chain, such as `torch.nn.functional.relu`, once."""
@@ -113,13 +135,13 @@ class Rules:
         path = [a.attr for a in reversed(chain)]
         base = root.id if isinstance(root, ast.Name) else ""
         dotted = ".".join([base, *path])
-        for attribute in path:
-            if _is_dunder(attribute) or (attribute.startswith("_") and base != "self"):
-                yield _dunder(node, dotted)
-                return
-        if set(path) & tables.FORBIDDEN_ATTRIBUTES or dotted.startswith(tables.FORBIDDEN_PREFIXES):
+        internal = {a for a in path if _is_dunder(a) or (a.startswith("_") and base != "self")}
+        reaches = set(path) & tables.FORBIDDEN_ATTRIBUTES or dotted.startswith(tables.FORBIDDEN_PREFIXES)
+        if reaches or internal - tables.BENIGN_DUNDERS:
             yield _forbidden(node, dotted)
-        elif base and base not in self.bound:
+        elif internal:
+            yield _dunder(node, dotted)
+        elif base and not self._is_defined(node, base):
             return  # the name itself is reported
         elif not isinstance(node.ctx, ast.Load):
             yield _at(node, f"setting the attribute `{_short(dotted)}` is not supported", "Use a local variable.")
@@ -135,7 +157,11 @@ class Rules:
         for attribute in rest:
             table = tables.MODULE_TABLES.get(module, tables.METHODS if not module else frozenset())
             if attribute not in table:
-                yield _at(node, f"`{_short(dotted)}` is not available", _attribute_remedy(attribute, module, table))
+                what = f"`{_short(dotted)}` is not available"
+                if remedy := _attribute_remedy(attribute):
+                    yield _at(node, what, remedy)
+                else:
+                    yield self._unknown(node, what, attribute, table, _other_remedy(module))
                 return
             module = ""
 
@@ -242,19 +268,21 @@ def _binding(node: ast.AST, name: str) -> Iterator[Finding]:
         yield _at(node, "a name holds characters outside ASCII", "Use ASCII letters.")
 
 
-def _attribute_remedy(attribute: str, module: str, table: frozenset[str]) -> str:
+def _attribute_remedy(attribute: str) -> str:
     if attribute in tables.RANDOM:
         return "A credit function must be deterministic; remove the randomness."
-    if attribute in tables.REMEDIES:
-        return tables.REMEDIES[attribute]
-    if near := _near(attribute, table):
-        return near
+    return tables.REMEDIES.get(attribute, "")
+
+
+def _other_remedy(module: str) -> str:
     if module == "torch.nn":
         return tables.REMEDIES["nn"]
     return f"Use other functions of `{module}`." if module else "Use other tensor methods."
 
 
 def _near(name: str, known: Iterable[str]) -> str:
+    if len(name) > MAX_SHOWN:
+        return ""
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
     return f"Did you mean `{_short(close[0])}`?" if close else ""
 
@@ -279,7 +307,7 @@ def _forbidden(node: ast.AST, dotted: str) -> Finding:
 def _short(name: str) -> str:
     """A name of the candidate's, fit for a message."""
     flat = "".join(c for c in name if c.isascii() and (c.isalnum() or c in "._")).lstrip(".")
-    return flat if len(flat) <= 60 else flat[:57] + "..."
+    return flat if len(flat) <= MAX_SHOWN else flat[: MAX_SHOWN - 3] + "..."
 
 
 def _at(node: ast.AST, what: str, remedy: str, kind: GateKind = "unsupported") -> Finding:

@@ -49,7 +49,7 @@ def decode(source: str | bytes) -> str | Finding:
 
 def check_text(text: str) -> Finding | None:
     """The first limit that the text breaks, if any."""
-    if text.count("\n") >= MAX_LINES:
+    if text.removesuffix("\n").count("\n") >= MAX_LINES:
         return Finding(MAX_LINES + 1, f"the text has more than {MAX_LINES} lines", "Write a shorter function.")
     bare = _STRING_OR_COMMENT.sub(_blank, text)
     return _check_characters(text, bare) or _check_nesting(bare)
@@ -81,8 +81,9 @@ def _check_nesting(bare: str) -> Finding | None:
     if run:
         line = bare.count("\n", 0, run.start()) + 1
         return Finding(line, "too many operators stand in a row", "Simplify the expression.")
-    if bare.count("elif") > MAX_CHAIN:
-        return Finding(1, f"there are more than {MAX_CHAIN} `elif`", "Compute with tensor operations.")
+    for match in islice(_ELIF.finditer(bare), MAX_CHAIN, None):
+        line = bare.count("\n", 0, match.start()) + 1
+        return Finding(line, f"there are more than {MAX_CHAIN} `elif`", "Compute with tensor operations.")
     for line, depth, statement in _statements(bare):
         if depth > MAX_BRACKETS:
             return Finding(line, f"brackets are nested deeper than {MAX_BRACKETS}", "Use helper variables.")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Literal, Protocol, Self
 
-from qredit.errors import JailError, JailUnavailableError, UnknownNameError
+from qredit.errors import ConfigurationError, JailError, JailUnavailableError, UnknownNameError
 
 Job = Literal["trace", "verify"]
 Outcome = Literal["done", "timeout", "output_limit", "killed", "silent_exit"]
@@ -101,10 +101,10 @@ def _open_bubblewrap() -> Jail:
     return open_bubblewrap()
 
 
-def _open_docker() -> Jail:
+def _open_docker(image: str | None = None) -> Jail:
     from qredit.sandbox.container import open_docker
 
-    return open_docker()
+    return open_docker(image=image)
 
 
 _JAILS: Final[dict[str, Callable[[], Jail]]] = {
@@ -115,22 +115,33 @@ _JAILS: Final[dict[str, Callable[[], Jail]]] = {
 """Name -> how to open it, in the order that `auto` tries them. Opening one runs the probe in it."""
 
 
-def open_jail(name: str = "auto") -> Jail:
+def open_jail(name: str = "auto", *, image: str | None = None) -> Jail:
     """Open a jail that was seen to work: a good function passed in it and five attacks were stopped.
 
     Args:
         name: `auto` (the first that works) or the name of a jail: `bubblewrap`, `lockdown` or `docker`.
+        image: for `docker`, an image with this very qredit and torch in it, for engines that cannot mount this
+            machine's Python; `auto` then means `docker`.
 
     Raises:
         JailUnavailableError: this jail, or with `auto` none, works on this machine; nothing weaker is tried.
         UnknownNameError: there is no jail of this name.
+        ConfigurationError: an image for a jail that has none.
     """
     if name != "auto" and name not in _JAILS:
         raise UnknownNameError("jail", name, ("auto", *_JAILS))
+    if image is not None:
+        if name not in ("auto", "docker"):
+            raise ConfigurationError(
+                f"image `{image}` and jail `{name}`",
+                cause="only `docker` runs in an image",
+                remedy="Leave one of them out.",
+            )
+        return _open("docker", lambda: _open_docker(image))
     reasons: list[JailUnavailableError] = []
     for candidate in _JAILS if name == "auto" else (name,):
         try:
-            return _open(candidate)
+            return _open(candidate, _JAILS[candidate])
         except JailUnavailableError as error:
             reasons.append(error)
     if len(reasons) == 1:
@@ -150,15 +161,15 @@ def probe_jails() -> list[JailStatus]:
 def probe_jail(name: str) -> JailStatus:
     """Open one jail, run the probe in it and close it again."""
     try:
-        _open(name).close()
+        _open(name, _JAILS[name]).close()
     except JailUnavailableError as error:
         return JailStatus(name, available=False, detail=error.cause, remedy=error.remedy)
     return JailStatus(name, available=True, detail="a good function passed, five attacks were stopped", remedy="")
 
 
-def _open(name: str) -> Jail:
+def _open(name: str, opener: Callable[[], Jail]) -> Jail:
     try:
-        return _JAILS[name]()
+        return opener()
     except JailUnavailableError:
         raise
     except JailError as error:  # it broke at its first use: on this machine it does not work

@@ -53,7 +53,7 @@ def my_task(tmp_path: Path) -> Path:
 @pytest.fixture
 def fake_jail(monkeypatch: pytest.MonkeyPatch) -> None:
     """No process, no tracing: for tests of everything around the check."""
-    monkeypatch.setattr("qredit.api.generation.open_jail", lambda name: NoJail())
+    monkeypatch.setattr("qredit.api.generation.open_jail", lambda name, image: NoJail())
     monkeypatch.setattr("qredit.sandbox.verify", world.fake_verify)
 
 
@@ -68,5 +68,5 @@ def session_jail(lockdown: None) -> Iterator[Jail]:
 def real_jail(monkeypatch: pytest.MonkeyPatch, session_jail: Jail) -> Jail:
     """The commands use the session's jail and leave it open."""
     for module in ("checking", "generation"):
-        monkeypatch.setattr(f"qredit.api.{module}.open_jail", lambda name: contextlib.nullcontext(session_jail))
+        monkeypatch.setattr(f"qredit.api.{module}.open_jail", lambda name, image: contextlib.nullcontext(session_jail))
     return session_jail

@@ -118,7 +118,7 @@ def test_arguments_that_do_not_fit_together(cli: Cli, arguments: list[str], caus
 
 
 def test_without_a_jail_nothing_is_executed(cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def no_jail(name: str) -> None:
+    def no_jail(name: str, image: str | None) -> None:
         raise JailUnavailableError("no jail", cause="none works here", remedy="Use Linux.")
 
     monkeypatch.setattr("qredit.api.checking.open_jail", no_jail)

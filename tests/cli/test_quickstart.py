@@ -51,7 +51,7 @@ def recorded(
 def no_jail(recorded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine without any jail; a check would be a mistake."""
 
-    def refuse(name: str) -> None:
+    def refuse(name: str, image: str | None) -> None:
         raise JailUnavailableError("no jail", cause="[bold]none[/bold] works here", remedy="Use Linux.")
 
     def verify(source: str, **given: object) -> None:

@@ -14,7 +14,7 @@ from typing import cast
 import pytest
 
 import qredit.sandbox
-from qredit.errors import JailError, JailUnavailableError, UnknownNameError
+from qredit.errors import ConfigurationError, JailError, JailUnavailableError, UnknownNameError
 from qredit.sandbox import jail as jails
 from qredit.sandbox import landlock, lockdown, pool, probe, seccomp
 from qredit.sandbox.forkserver import ForkServer
@@ -250,3 +250,19 @@ def test_the_rooms_door_names_what_it_has_and_loads_it_late() -> None:
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
     assert loaded.stdout.strip() == "[]"
     assert qredit.sandbox.open_jail is importlib.import_module("qredit.sandbox.jail").open_jail
+
+
+def test_an_image_is_for_docker_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str | None] = []
+    working = cast("Jail", object())
+
+    def open_docker(image: str | None) -> Jail:
+        asked.append(image)
+        return working
+
+    monkeypatch.setattr(jails, "_open_docker", open_docker)
+    assert open_jail("docker", image="mine:1") is working
+    assert open_jail(image="mine:2") is working
+    assert asked == ["mine:1", "mine:2"]
+    with pytest.raises(ConfigurationError, match="only `docker` runs in an image"):
+        open_jail("lockdown", image="mine")

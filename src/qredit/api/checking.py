@@ -40,6 +40,7 @@ def check(
     subject: Subject,
     *,
     jail: str = "auto",
+    sandbox_image: str | None = None,
     igm: Literal["enforce", "relax"] = "enforce",
     scale: Literal["sum_to_n", "raw"] = "sum_to_n",
     gate: bool = True,
@@ -51,6 +52,7 @@ def check(
         files: Python files.
         subject: what the functions are for.
         jail: jail to run in.
+        sandbox_image: for the `docker` jail, the image with qredit in it; by default this machine's Python is mounted.
         igm: whether negative weights are clamped at 0 or kept.
         scale: whether weights are normalised to sum to N.
         gate: whether the syntax gate runs before the jail.
@@ -67,7 +69,7 @@ def check(
             cause="an artifact holds one credit function",
             remedy="Check the files one by one with --save.",
         )
-    with open_jail(jail) as opened:
+    with open_jail(jail, image=sandbox_image) as opened:
         for file in files:
             started = time.perf_counter()
             try:

@@ -42,6 +42,8 @@ class Request:
     """Base URL of an OpenAI-compatible endpoint; comes before OPENAI_BASE_URL."""
     jail: str = "auto"
     """Jail that candidates run in."""
+    sandbox_image: str | None = None
+    """For the `docker` jail, the image with qredit in it; by default this machine's Python is mounted."""
     scale: Literal["sum_to_n", "raw"] = "sum_to_n"
     """Whether weights are normalised to sum to N."""
     igm: Literal["enforce", "relax"] = "enforce"
@@ -102,7 +104,7 @@ def generate(
         settings=sampling,
         task=request.task,
     )
-    with open_jail(request.jail) as jail:
+    with open_jail(request.jail, image=request.sandbox_image) as jail:
         run = _run_of(request, resume)
         on_start(run, jail.name)
         with run.writing():

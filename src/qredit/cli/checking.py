@@ -28,6 +28,10 @@ def check(
     states: Annotated[Path | None, typer.Option(help="Without a task: `.npz` with real states [M, S].")] = None,
     gate: Annotated[bool, typer.Option(help="Run the syntax gate before the jail.")] = True,
     jail: Annotated[str, typer.Option(help="Jail to run in: auto, bubblewrap, lockdown or docker.")] = "auto",
+    sandbox_image: Annotated[
+        str | None,
+        typer.Option(help="For the docker jail: image with qredit in it; default: mount this machine's Python."),
+    ] = None,
     igm: Annotated[
         Literal["enforce", "relax"], typer.Option(help="Whether negative weights are clamped at 0 or kept.")
     ] = "enforce",
@@ -44,7 +48,9 @@ def check(
 
     subject = _subject(task, agents, state_dim, states)
     verdicts = set()
-    for result in api.check(files, subject, jail=jail, igm=igm, scale=scale, gate=gate, save=save):
+    for result in api.check(
+        files, subject, jail=jail, sandbox_image=sandbox_image, igm=igm, scale=scale, gate=gate, save=save
+    ):
         verdicts.add(result.verdict)
         if json_output:
             print_json(result)

@@ -37,6 +37,10 @@ def generate(
         str | None, typer.Option(help="Base URL of an OpenAI-compatible endpoint; default $OPENAI_BASE_URL.")
     ] = None,
     jail: Annotated[str, typer.Option(help="Jail for the candidates: auto, bubblewrap, lockdown or docker.")] = "auto",
+    sandbox_image: Annotated[
+        str | None,
+        typer.Option(help="For the docker jail: image with qredit in it; default: mount this machine's Python."),
+    ] = None,
     scale: Annotated[
         Literal["sum_to_n", "raw"], typer.Option(help="Whether weights are normalised to sum to N.")
     ] = "sum_to_n",
@@ -55,7 +59,9 @@ def generate(
     from qredit import api
     from qredit.api.generation import Request
 
-    request = Request(task, model=model, base_url=base_url, jail=jail, scale=scale, igm=igm)
+    request = Request(
+        task, model=model, base_url=base_url, jail=jail, sandbox_image=sandbox_image, scale=scale, igm=igm
+    )
     generated = api.generate(
         request,
         settings=settings,
