@@ -57,10 +57,11 @@ def _findings(source: str | bytes) -> list[Finding]:
     tree = parse(text)
     if isinstance(tree, Finding):
         return [tree]
+    if too_large := _measure(tree):
+        return too_large
     rules = Rules(tree)
-    found = _measure(tree) or list(rules.findings())
-    found.sort(key=lambda f: (f.kind != "forbidden", f.line, f.column))
-    return [rules.with_hint(f) for f in found[:1]] + found[1:]
+    found = sorted(rules.findings(), key=lambda f: (f.kind != "forbidden", f.line, f.column))
+    return [rules.hints.complete(f) for f in found[:1]] + found[1:]
 
 
 def parse(text: str) -> ast.Module | Finding:

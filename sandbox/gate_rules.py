@@ -7,17 +7,14 @@ from __future__ import annotations
 
 import ast
 import builtins
-import difflib
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 
 from qredit.sandbox import gate_tables as tables
 from qredit.sandbox.finding import Finding, GateKind
+from qredit.sandbox.gate_hints import Hints, remedy_for, remedy_within
 from qredit.sandbox.gate_imports import check_import
 
 MAX_INTEGER = 2**53
-MAX_SHOWN = 60
-"""Characters of a name that a message shows."""
 
 MODULES = frozenset({"torch", "F", "math"})
 _BUILTINS = frozenset(dir(builtins)) - {"_", "credits"}
@@ -57,7 +54,7 @@ class Rules:
         self.bound |= {n.name for n in self.nodes if isinstance(n, ast.FunctionDef | ast.ClassDef)}
         self.bound |= {(n.asname or n.name).split(".")[0] for n in self.nodes if isinstance(n, ast.alias)}
         self.readable = tables.BUILTINS | self.bound
-        self._misspelt: dict[Finding, tuple[str, frozenset[str] | set[str]]] = {}
+        self.hints = Hints()
 
     def findings(self) -> Iterator[Finding]:
         """Every objection, in no particular order."""
@@ -80,17 +77,6 @@ class Rules:
             elif isinstance(node, ast.arg):
                 yield from _binding(node, node.arg)
             yield from self._syntax(node)
-
-    def with_hint(self, finding: Finding) -> Finding:
-        """The finding with a similar known name as its remedy, if there is one; slow, so for what is shown only."""
-        hint = _near(*self._misspelt.get(finding, ("", ())))
-        return replace(finding, remedy=hint) if hint else finding
-
-    def _unknown(self, node: ast.expr, what: str, name: str, known: frozenset[str] | set[str], remedy: str) -> Finding:
-        """A name that may be a misspelt one; the remedy is for when it is none."""
-        finding = _at(node, what, remedy)
-        self._misspelt[finding] = (name, known)
-        return finding
 
     def _is_defined(self, node: ast.expr, name: str) -> bool:
         return name in self.readable or (id(node) in self.annotations and name in tables.ANNOTATION_BUILTINS)
@@ -124,7 +110,8 @@ class Rules:
             if name in tables.NAME_REMEDIES:
                 yield _at(node, what, tables.NAME_REMEDIES[name])
             else:
-                yield self._unknown(node, what, name, self.readable, "Define it, or use the functions of `torch`.")
+                finding = _at(node, what, "Define it, or use the functions of `torch`.")
+                yield self.hints.remember(finding, name, self.readable)
 
     def _attribute(self, node: ast.Attribute) -> Iterator[Finding]:
         """Judge a whole chain, such as `torch.nn.functional.relu`, once."""
@@ -158,10 +145,10 @@ class Rules:
             table = tables.MODULE_TABLES.get(module, tables.METHODS if not module else frozenset())
             if attribute not in table:
                 what = f"`{_short(dotted)}` is not available"
-                if remedy := _attribute_remedy(attribute):
+                if remedy := remedy_for(attribute):
                     yield _at(node, what, remedy)
                 else:
-                    yield self._unknown(node, what, attribute, table, _other_remedy(module))
+                    yield self.hints.remember(_at(node, what, remedy_within(module)), attribute, table)
                 return
             module = ""
 
@@ -268,25 +255,6 @@ def _binding(node: ast.AST, name: str) -> Iterator[Finding]:
         yield _at(node, "a name holds characters outside ASCII", "Use ASCII letters.")
 
 
-def _attribute_remedy(attribute: str) -> str:
-    if attribute in tables.RANDOM:
-        return "A credit function must be deterministic; remove the randomness."
-    return tables.REMEDIES.get(attribute, "")
-
-
-def _other_remedy(module: str) -> str:
-    if module == "torch.nn":
-        return tables.REMEDIES["nn"]
-    return f"Use other functions of `{module}`." if module else "Use other tensor methods."
-
-
-def _near(name: str, known: Iterable[str]) -> str:
-    if len(name) > MAX_SHOWN:
-        return ""
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
-    return f"Did you mean `{_short(close[0])}`?" if close else ""
-
-
 def _is_dunder(name: str) -> bool:
     return name.startswith("__") or name.endswith("__")
 
@@ -307,7 +275,7 @@ def _forbidden(node: ast.AST, dotted: str) -> Finding:
 def _short(name: str) -> str:
     """A name of the candidate's, fit for a message."""
     flat = "".join(c for c in name if c.isascii() and (c.isalnum() or c in "._")).lstrip(".")
-    return flat if len(flat) <= MAX_SHOWN else flat[: MAX_SHOWN - 3] + "..."
+    return flat if len(flat) <= 60 else flat[:57] + "..."
 
 
 def _at(node: ast.AST, what: str, remedy: str, kind: GateKind = "unsupported") -> Finding:

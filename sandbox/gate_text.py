@@ -28,6 +28,7 @@ _STRING_OR_COMMENT = re.compile(
     re.DOTALL,
 )
 _PREFIX_RUN = re.compile(rf"(?:(?:[-+~]|\bnot\b|\blambda\b[^:\n]{{0,200}}:)[ \t\\\n]*){{{MAX_RUN + 1}}}")
+_ELIF = re.compile(r"\belif\b")
 _NESTS_RIGHT = re.compile(r"\*\*|\belse\b|\blambda\b|\bnot\b")
 _BRACKET_OR_NEWLINE = re.compile(r"[()\[\]{}\n]")
 
@@ -81,8 +82,9 @@ def _check_nesting(bare: str) -> Finding | None:
     if run:
         line = bare.count("\n", 0, run.start()) + 1
         return Finding(line, "too many operators stand in a row", "Simplify the expression.")
-    for match in islice(_ELIF.finditer(bare), MAX_CHAIN, None):
-        line = bare.count("\n", 0, match.start()) + 1
+    elifs = [match.start() for match in _ELIF.finditer(bare)]
+    if len(elifs) > MAX_CHAIN:
+        line = bare.count("\n", 0, elifs[MAX_CHAIN]) + 1
         return Finding(line, f"there are more than {MAX_CHAIN} `elif`", "Compute with tensor operations.")
     for line, depth, statement in _statements(bare):
         if depth > MAX_BRACKETS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +22,10 @@ for _name in [n for n in os.environ if n.startswith(("OPENAI_", "LANGSMITH_", "L
         del os.environ[_name]
 for _name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES"):
     os.environ.pop(_name, None)
+
+# A shell that starts this in the background has it ignore SIGINT, and all children would inherit that.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The machines that run this are shared and slow at times: a deadline per example would be a timed test.
 hypothesis.settings.register_profile("qredit", deadline=None, derandomize="CI" in os.environ)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from qredit.sandbox.gate import check_gate
+from tests.credit.corpus import CORPUS, Function
 from tests.sandbox.gate_attacks import HEAD
 
 
@@ -503,6 +504,34 @@ GOOD = {
     "dict comprehension": body("means = {k: v.mean() for k, v in state.items()}", "return state['x'] * means['x']"),
     "slices": body("return state['x'][..., 0, None][:, ::2].squeeze(-1)"),
     "sorted key": body("return state[sorted(state.keys(), key=lambda k: len(k))[0]]"),
+    "names that only a session makes builtins": body("credits, _ = state['x'].max(dim=1)", "return credits"),
+    "nested function": body("def scaled(a, *, by=2.0):", "    return a * by", "", "return scaled(state['x'], by=3.0)"),
+    "bias": body("w = state['x']", "bias = -0.1 * w.sum(dim=1, keepdim=True)", "return w, bias"),
+    "unpacking": body("first, *rest = state['x'].unbind(dim=-1)", "return torch.stack([first, *rest], dim=-1)"),
+    "attention": body(
+        "d = torch.einsum('bnd,bfd->bnf', state['x'], state['y']) / 3**0.5",
+        "return torch.softmax(d.masked_fill(d < 0, float('-inf')), dim=-1).sum(dim=-1)",
+    ),
+    "dictionary of constants": HEAD
+    + module(
+        "SCALE = {'near': 1.0, 'far': 1 / 3}",
+        "STEPS = (1, 2, -3)",
+        "def credit(state):",
+        "    return state['x'] * SCALE['near'] * STEPS[0]",
+    ),
+    "optional argument": HEAD
+    + module(
+        "from typing import Optional",
+        "def scaled(x: torch.Tensor, by: Optional[float] = None, names: list[str] | None = None) -> torch.Tensor:",
+        "    return x if by is None else x * by",
+        "def credit(state):",
+        "    return scaled(state['x'], 2.0)",
+    ),
+    "Tensor": module(
+        "from torch import Tensor", "def credit(state: dict[str, Tensor]) -> Tensor:", "    return state['x']"
+    ),
+    "module docstring": '"""Credit by __nearness__, {braces} and eval(this)."""\n' + body("return state['x']"),
+    "no newline at the end": body("return state['x']").rstrip(),
     "math": body("return state['x'] * math.sqrt(2.0) + float('inf') * 0"),
     "new zeros": body(
         "x = state['x']", "return x.new_zeros(x.shape[0], 2) + x.to(torch.float32).mean(dim=1, keepdim=True)"
@@ -522,6 +551,31 @@ def test_a_mistake_is_told_with_place_and_remedy(source: str, line: int, what: s
 def test_good_code_passes(source: str) -> None:
     assert check_gate(source) is None
     assert check_gate(source.encode()) is None
+
+
+LATER = {
+    "no function": module("import torch", "A = 1.0"),
+    "parameters": module("def credit(a, b, c):", "    return a"),
+    "condition on values": body("if state['x'].sum() > 0:", "    return state['x']", "return -state['x']"),
+    "break outside a loop": body("break"),
+}
+"""Mistakes that need more than the syntax: the tracer answers them."""
+
+
+@pytest.mark.parametrize("source", LATER.values(), ids=LATER)
+def test_what_takes_more_than_syntax_is_left_to_the_tracer(source: str) -> None:
+    assert check_gate(source) is None
+
+
+@pytest.mark.parametrize("function", CORPUS, ids=lambda f: f.name)
+def test_functions_of_the_corpus(function: Function) -> None:
+    """All pass but two, which make a tensor at module level."""
+    verdict = check_gate(function.source)
+    if function.name in {"helpers", "gathered"}:
+        assert verdict is not None
+        assert "a value is computed at module level" in verdict.message
+    else:
+        assert verdict is None
 
 
 def test_up_to_two_further_lines_are_named() -> None:
