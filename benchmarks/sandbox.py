@@ -25,7 +25,7 @@ from torch import Tensor
 
 from qredit.api import load_subject
 from qredit.credit import parse_graph, specialise
-from qredit.credit.specialise import SpecialisedGraph
+from qredit.credit.specialiser import SpecialisedGraph
 from qredit.errors import JailUnavailableError
 from qredit.sandbox import Accepted, Jail, Rejected, Verdict, open_jail, verify
 
