@@ -56,7 +56,7 @@ SWITCHES: Final = (
 
 def open_bubblewrap(
     *,
-    jobs: str = lockdown.JOBS,
+    jobs: str | None = None,
     import_path: Sequence[str] = (),
     max_parallel: int | None = None,
     jobs_per_server: int = JOBS_PER_SERVER,
@@ -74,7 +74,7 @@ def open_bubblewrap(
 
     def launch() -> ForkServer:
         return ForkServer(
-            jobs=jobs,
+            jobs=jobs or lockdown.JOBS,
             import_path=import_path,
             launch=lambda: namespaces(program, import_path),
             landlock_required=False,

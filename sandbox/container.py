@@ -51,7 +51,7 @@ MOST_PROCESSES: Final = 64
 
 def open_docker(
     *,
-    jobs: str = lockdown.JOBS,
+    jobs: str | None = None,
     import_path: Sequence[str] = (),
     max_parallel: int | None = None,
     jobs_per_server: int = JOBS_PER_SERVER,
@@ -72,7 +72,9 @@ def open_docker(
     parallel = max_parallel or max(1, min(host["NCPU"], host["MemTotal"] // HEADROOM_BYTES - 1))
 
     def launch() -> ContainerServer:
-        return ContainerServer(connect(), jobs=jobs, import_path=import_path, parallel=parallel, image=image)
+        return ContainerServer(
+            connect(), jobs=jobs or lockdown.JOBS, import_path=import_path, parallel=parallel, image=image
+        )
 
     return ServerJail("docker", launch, max_parallel=parallel, jobs_per_server=jobs_per_server)
 
