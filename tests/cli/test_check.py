@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from qredit.api.checking import CheckResult
+from qredit.api.watching import files_as_saved
 from qredit.artifact import load_artifact
+from qredit.cli import checking
 from qredit.errors import JailUnavailableError
 from tests.cli import world
 from tests.cli.conftest import Cli
@@ -132,3 +136,35 @@ def test_without_a_jail_nothing_is_executed(cli: Cli, monkeypatch: pytest.Monkey
         "remedy": "Use Linux.",
     }
     assert not (tmp_path / "bang").exists()
+
+
+@pytest.mark.usefixtures("real_jail")
+def test_watch_checks_again_on_each_save(
+    cli: Cli, my_task: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An editor that writes in place, one that renames, and a file that is none of ours."""
+    stop = threading.Event()
+    monkeypatch.setattr(checking, "files_as_saved", lambda files: files_as_saved(files, stop=stop))
+    seen: list[str] = []
+
+    def edit(result: CheckResult) -> None:
+        seen.append(f"{result.file} {result.verdict}")
+        if len(seen) == 1:
+            (tmp_path / "evil.py").write_text("import sys\n")
+            (tmp_path / "wrong.py").write_text(world.code(3))
+        elif len(seen) == 2:
+            (tmp_path / "new").write_text("import os\n")
+            (tmp_path / "new").rename(tmp_path / "wrong.py")
+        else:
+            stop.set()
+
+    monkeypatch.setattr(checking, "_show", edit)
+    done = cli("check", "wrong.py", "--task", my_task, "--watch")
+    assert seen == ["wrong.py rejected", "wrong.py accepted", "wrong.py rejected"]
+    assert done.code == 1
+
+
+def test_watch_writes_no_artifact(cli: Cli, my_task: Path) -> None:
+    done = cli("check", "good.py", "--task", my_task, "--watch", "--save", "kept", "--json")
+    assert done.code == 2
+    assert "written once" in done.error()["cause"]

@@ -49,7 +49,7 @@ def check(
     """Check files one after the other in one jail; a file that breaks the jail does not stop the others.
 
     Args:
-        files: Python files.
+        files: Python files; with `save` exactly one. They are taken one by one, so they may come as they are saved.
         subject: what the functions are for.
         jail: jail to run in.
         sandbox_image: for the `docker` jail, the image with qredit in it; by default this machine's Python is mounted.
@@ -62,13 +62,14 @@ def check(
         ConfigurationError: `save` with several files.
         JailUnavailableError: no jail works on this machine; nothing was executed.
     """
-    files = list(files)
-    if save is not None and len(files) != 1:
-        raise ConfigurationError(
-            f"{len(files)} files and one folder `{save}`",
-            cause="an artifact holds one credit function",
-            remedy="Check the files one by one with --save.",
-        )
+    if save is not None:
+        files = given = list(files)
+        if len(given) != 1:
+            raise ConfigurationError(
+                f"{len(given)} files and one folder `{save}`",
+                cause="an artifact holds one credit function",
+                remedy="Check the files one by one with --save.",
+            )
     with open_jail(jail, image=sandbox_image) as opened:
         for file in files:
             started = time.perf_counter()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from qredit.api.watching import files_as_saved
 from qredit.cli.console import JsonOption, command, out, plain, print_json
 from qredit.errors import ConfigurationError
 
@@ -41,22 +42,35 @@ def check(
     save: Annotated[
         Path | None, typer.Option(help="Folder to write an artifact to, ready for training, if the file is accepted.")
     ] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Check a file again on each save, until Ctrl-C.")] = False,
     json_output: JsonOption = False,
 ) -> None:
     """Check credit functions: gate, jail, tracing, contract. Exit 0: all accepted; 1: some rejected; 2: an error."""
     from qredit import api
 
     subject = _subject(task, agents, state_dim, states)
-    verdicts = set()
+    if watch and save is not None:
+        raise ConfigurationError(
+            "--watch and --save", cause="an artifact is written once", remedy="Save the finished file without --watch."
+        )
+    verdicts: dict[str, str] = {}
     for result in api.check(
-        files, subject, jail=jail, sandbox_image=sandbox_image, igm=igm, scale=scale, gate=gate, save=save
+        files_as_saved(files) if watch else files,
+        subject,
+        jail=jail,
+        sandbox_image=sandbox_image,
+        igm=igm,
+        scale=scale,
+        gate=gate,
+        save=save,
     ):
-        verdicts.add(result.verdict)
+        verdicts[result.file] = result.verdict  # the last one of a file that was saved several times
         if json_output:
             print_json(result)
         else:
             _show(result)
-    raise typer.Exit(2 if "error" in verdicts else 1 if "rejected" in verdicts else 0)
+    found = set(verdicts.values())
+    raise typer.Exit(2 if "error" in found else 1 if "rejected" in found else 0)
 
 
 def _subject(task: str | None, agents: int | None, state_dim: int | None, states: Path | None) -> Subject:
