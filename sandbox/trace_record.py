@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from types import FrameType
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch._dispatch.python import enable_python_dispatcher
+from torch._subclasses.functional_tensor import dispatch_functionalize
 from torch.export import Dim, ExportedProgram, default_decompositions, export
+from torch.export.graph_signature import InputKind, InputSpec
+from torch.fx import Graph, Interpreter, Node
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.fx.traceback import preserve_node_meta
 
 from qredit.credit.opset import operations
 from qredit.sandbox.trace_candidate import Candidate
 from qredit.sandbox.trace_failure import FILENAME, CandidateCode, Place, TraceFailure, place_of, quiet, short, text_of
+from qredit.sandbox.trace_words import remedy_of
 
 BATCH_MAX = 65536
 """Largest batch that the recording is made for; the smallest is 2, since torch treats 1 apart."""
+
+_FRAME = re.compile(rf'File "{re.escape(FILENAME)}", line (\d+)')
 
 _BRANCH = (
     "the program's path depends on values of tensors, which differ from state to state. "
@@ -39,8 +50,22 @@ _TAKE = "torch records `take_along_dim` for one batch size only. Use `x.gather(d
 _NUMPY = "it leaves torch (numpy or Python numbers). Use the functions of torch on tensors."
 
 
-def record(candidate: Candidate) -> ExportedProgram:
+@dataclass(frozen=True)
+class Recording:
+    """A candidate as a pure graph of `aten` operations."""
+
+    graph: Graph
+    """Placeholders, operations, one output."""
+    held: tuple[Tensor | None, ...]
+    """For each placeholder the tensor that the function holds, or `None` for one of its inputs."""
+
+
+def record(candidate: Candidate) -> Recording:
     """Record a candidate as a pure graph of `aten` operations that works for any batch.
+
+    `torch.export` sees to the batch; then its graph is traced once more, on the same fake tensors, to decompose it and
+    to turn in-place operations into pure ones. `ExportedProgram.run_decompositions` does the same and takes four times
+    as long.
 
     Raises:
         TraceFailure: it cannot be recorded, with the line and a remedy.
@@ -50,8 +75,47 @@ def record(candidate: Candidate) -> ExportedProgram:
     module = _OneInput(candidate) if len(candidate.example) == 1 else _TwoInputs(candidate)
     with _guards() as guards, _Recording(candidate.source, guards), quiet():
         program = export(module, candidate.example, dynamic_shapes=shapes, strict=False)
-        pure: ExportedProgram = program.run_decompositions(dict(_decompositions()))
-        return pure
+        _refuse_randomness(program.graph, candidate.source)
+        return Recording(_pure(program), _held(program))
+
+
+def line_of(recorded: Node) -> int | None:
+    """Line of the candidate that a recorded operation stems from."""
+    found = _FRAME.findall(recorded.meta.get("stack_trace") or "")
+    return int(found[-1]) if found else None
+
+
+def _refuse_randomness(graph: Graph, source: str) -> None:
+    """Refuse it by its own name, before it is decomposed."""
+    for recorded in graph.nodes:
+        if torch.Tag.nondeterministic_seeded in getattr(recorded.target, "tags", ()):
+            place = Place(source, line_of(recorded))
+            raise TraceFailure("unsupported", f"{place}{remedy_of(str(recorded.target))}", place.line)
+
+
+def _pure(program: ExportedProgram) -> Graph:
+    exported = program.graph_module
+    inputs = [node.meta["val"] for node in exported.graph.nodes if node.op == "placeholder"]
+
+    def run(*values: Tensor) -> Any:
+        return _Replay(exported).run(*values)
+
+    # The metadata holds the lines of the candidate; without the Python dispatcher some kernels want concrete sizes.
+    with inputs[0].fake_mode, enable_python_dispatcher(), preserve_node_meta():
+        traced = make_fx(dispatch_functionalize(run), decomposition_table=_decompositions(), tracing_mode="fake")
+        graph: Graph = traced(*inputs).graph
+        return graph
+
+
+def _held(program: ExportedProgram) -> tuple[Tensor | None, ...]:
+    def held(spec: InputSpec) -> Tensor | None:
+        if spec.kind == InputKind.USER_INPUT:
+            return None
+        tensors: Mapping[Any, Any] = program.constants if spec.target in program.constants else program.state_dict
+        tensor: Tensor = tensors[spec.target]
+        return tensor
+
+    return tuple(held(spec) for spec in program.graph_signature.input_specs)
 
 
 class _OneInput(torch.nn.Module):
@@ -77,7 +141,14 @@ def _decompositions() -> dict[Any, Callable[..., Any]]:
     """How to express operations that no credit graph has by others, perhaps allowed ones."""
     allowed = {operation.call for operation in operations().values()}
     table: dict[Any, Callable[..., Any]] = default_decompositions()
-    return {op: table[op] for op in table if op not in allowed} | {torch.ops.aten.one_hot.default: _one_hot}
+    return {op: table[op] for op in table if op not in allowed}
+
+
+class _Replay(Interpreter):
+    """Runs an exported graph with `one_hot` in words of our own."""
+
+    def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return super().call_function(_one_hot if target is torch.ops.aten.one_hot.default else target, args, kwargs)
 
 
 def _one_hot(index: Tensor, num_classes: int = -1) -> Tensor:

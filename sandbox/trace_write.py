@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import operator
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
-from torch.export import ExportedProgram
-from torch.export.graph_signature import InputKind
 from torch.fx import Node as Recorded
 
 from qredit.credit.decode import INTEGER_LIMIT
 from qredit.credit.opset import DTYPES, MEMORY_FORMATS, Operation, operations
 from qredit.credit.schema import Argument, Constant, CreditGraph, Form, Header, InputName, Node, Ref
-from qredit.sandbox.trace_failure import FILENAME, Place, TraceFailure
+from qredit.sandbox.trace_failure import Place, TraceFailure
+from qredit.sandbox.trace_record import Recording, line_of
 from qredit.sandbox.trace_words import MASK, remedy_of
 
 _INTEGER_OPS: Mapping[Callable[..., Any], str] = {
@@ -45,10 +43,16 @@ _HARMLESS: Mapping[str, tuple[Any, ...]] = {
 }
 """Arguments that no credit graph has, with the values that say nothing."""
 
+_INNER: Mapping[str, tuple[str, int]] = {
+    "aten._softmax.default": ("aten.softmax.int", 2),
+    "aten._log_softmax.default": ("aten.log_softmax.int", 2),
+    "aten._cdist_forward.default": ("aten.cdist.default", 3),
+}
+"""What some operations become when they are recorded -> what is written, with how many arguments."""
+
 _CHECKED_ELSEWHERE = frozenset({"aten._assert_tensor_metadata.default"})
 """Assertions about dtype and device at the time of recording: `parse_graph` proves dtypes, devices are not stored."""
 
-_FRAME = re.compile(rf'File "{re.escape(FILENAME)}", line (\d+)')
 _END = 2**31 - 1
 """Stands for "to the end", which torch writes as 2**63 - 1."""
 
@@ -71,18 +75,18 @@ class RecordedGraph:
         return CreditGraph(header, tuple(self.constants), tuple(self.nodes), tuple(self.outputs)).to_bytes()
 
 
-def write_graph(program: ExportedProgram, form: Form, source: str) -> RecordedGraph:
+def write_graph(recording: Recording, form: Form, source: str) -> RecordedGraph:
     """Write the operations that lead to the results; what is recorded but unused is left out.
 
     Raises:
         TraceFailure: an operation or argument that no credit graph has.
     """
-    return _Writer(program, form, source).write()
+    return _Writer(recording, form, source).write()
 
 
 class _Writer:
-    def __init__(self, program: ExportedProgram, form: Form, source: str) -> None:
-        self.program = program
+    def __init__(self, recording: Recording, form: Form, source: str) -> None:
+        self.recording = recording
         self.source = source
         names: tuple[InputName, ...] = ("state",) if form == "weights" else ("agents_q", "state")
         self.inputs = iter(names)
@@ -91,12 +95,13 @@ class _Writer:
         self.line: int | None = None
 
     def write(self) -> RecordedGraph:
-        specs = iter(self.program.graph_signature.input_specs)
-        needed = _needed(self.program.graph)
-        for recorded in self.program.graph.nodes:
-            self.line = _line(recorded) or self.line
+        held = iter(self.recording.held)
+        needed = _needed(self.recording.graph)
+        for recorded in self.recording.graph.nodes:
+            self.line = line_of(recorded) or self.line
             if recorded.op == "placeholder":
-                self.placeholder(recorded, next(specs))
+                tensor = next(held)
+                self.refs[recorded] = Ref(next(self.inputs)) if tensor is None else self.constant(tensor)
             elif recorded.op == "output":
                 results: Any = recorded.args[0]
                 self.graph.outputs = [self.refs[value] for value in results]
@@ -109,13 +114,6 @@ class _Writer:
     def refuse(self, cause: str) -> NoReturn:
         place = Place(self.source, self.line)
         raise TraceFailure("unsupported", f"{place}{cause}", place.line)
-
-    def placeholder(self, recorded: Recorded, spec: Any) -> None:
-        if spec.kind == InputKind.USER_INPUT:
-            self.refs[recorded] = Ref(next(self.inputs))
-            return
-        held = self.program.constants if spec.target in self.program.constants else self.program.state_dict
-        self.refs[recorded] = self.constant(held[spec.target])
 
     def constant(self, tensor: Tensor) -> Ref:
         if tensor.dtype not in _DTYPE_NAMES:
@@ -137,6 +135,9 @@ class _Writer:
             return
         elif str(target) == "aten.copy.default":
             self.copy(recorded, *arguments[:2])
+        elif str(target) in _INNER and arguments[_INNER[str(target)][1] :] in ((), (None,), (False,)):
+            outer, count = _INNER[str(target)]
+            self.refs[recorded] = self.add(outer, [self.argument(a) for a in arguments[:count]])
         else:
             allowed = operations().get(str(target))
             if allowed is None or allowed.call is not target:
@@ -238,8 +239,3 @@ def _is_mask(index: Recorded | None) -> bool:
 def _is_assertion(recorded: Recorded) -> bool:
     name = str(recorded.target)
     return name not in _CHECKED_ELSEWHERE and ("assert" in name or "constrain" in name)
-
-
-def _line(recorded: Recorded) -> int | None:
-    found = _FRAME.findall(recorded.meta.get("stack_trace") or "")
-    return int(found[-1]) if found else None

@@ -41,8 +41,8 @@ def trace_source(source: str, layout: StateLayout, n_agents: int, *, scale: Scal
         JailError: a library was loaded too late: our fault, not the source's.
     """
     candidate = load_candidate(source, layout, n_agents)
-    program = record(candidate)
-    recorded = write_graph(program, candidate.form, source)
+    recording = record(candidate)
+    recorded = write_graph(recording, candidate.form, source)
     header = Header(
         form=candidate.form,
         scale=scale,
