@@ -41,6 +41,8 @@ NAMESPACES: Final = (
     "--cap-drop",
     "ALL",
 )
+INSTALL: Final = "Install it, such as by `apt-get install bubblewrap`."
+
 SWITCHES: Final = (
     (
         "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
@@ -98,7 +100,7 @@ def require_support() -> str:
         raise lockdown.unavailable(
             "bubblewrap",
             "there is no program `bwrap`",
-            "Install it, such as by `apt-get install bubblewrap`.",
+            INSTALL,
         )
     return program
 

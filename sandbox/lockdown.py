@@ -31,6 +31,13 @@ JOBS: Final = "qredit.sandbox.jobs"
 """What runs in the jail: `warm_up()` before it is locked, `run_job(name, payload)` in each child."""
 
 
+LANDLOCK_REMEDY: Final = (
+    "Use Linux 5.13 or newer with `landlock` in the kernel's `lsm=` list (check /sys/kernel/security/lsm); "
+    "in a container, use a runtime whose seccomp profile allows `landlock_create_ruleset`."
+)
+FILTERS_REMEDY: Final = "Use a kernel with CONFIG_SECCOMP_FILTER, or leave the container that forbids `prctl`."
+
+
 def open_lockdown(
     *,
     jobs: str | None = None,
@@ -70,8 +77,7 @@ def require_support() -> None:
         raise unavailable(
             "lockdown",
             f"kernel {platform.release()} has no Landlock, or a container's filter refuses it",
-            "Use Linux 5.13 or newer with `landlock` in the kernel's `lsm=` list (check /sys/kernel/security/lsm); "
-            "in a container, use a runtime whose seccomp profile allows `landlock_create_ruleset`.",
+            LANDLOCK_REMEDY,
         )
 
 
@@ -97,7 +103,7 @@ def require_filters(jail: str) -> None:
         raise unavailable(
             jail,
             f"kernel {platform.release()} has no system-call filters (seccomp)",
-            "Use a kernel with CONFIG_SECCOMP_FILTER, or leave the container that forbids `prctl`.",
+            FILTERS_REMEDY,
         )
 
 

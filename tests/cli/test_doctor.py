@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ import pytest
 from qredit.sandbox import JailStatus
 from tests.cli.conftest import Cli
 
-TOPICS = ["python", "torch", "langgraph", "langchain-openai", "lbforaging", "gymnasium", "jail toy", "device", "model"]
+PACKAGES = ["torch", "langgraph", "langchain-openai", "lbforaging", "gymnasium"]
+LAYERS = ["landlock", "seccomp", "user namespaces", "bwrap"] if sys.platform == "linux" else []
+TOPICS = ["python", *PACKAGES, *LAYERS, "jail toy", "device", "model"]
 
 
 def jail(available: bool) -> list[JailStatus]:
@@ -69,3 +72,23 @@ def test_one_jail_that_works_is_enough(cli: Cli, monkeypatch: pytest.MonkeyPatch
     done = cli("doctor", "--json")
     assert done.code == 0
     assert [f["state"] for f in done.lines() if f["topic"] == "jail toy"] == ["note", "ok"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="layers of Linux")
+@pytest.mark.usefixtures("works")
+def test_each_layer_that_lacks_is_told_with_its_remedy(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "switch").write_text("0\n")
+    monkeypatch.setattr("qredit.sandbox.landlock.version", lambda: 0)
+    monkeypatch.setattr("qredit.sandbox.seccomp.available", lambda: False)
+    monkeypatch.setattr("qredit.sandbox.bubblewrap.SWITCHES", ((str(tmp_path / "switch"), "0", "Switch it on."),))
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    done = cli("doctor", "--json")
+    assert done.code == 0  # one jail works
+    lacking = {f["topic"]: f for f in done.lines() if f["topic"] in LAYERS}
+    assert {f["state"] for f in lacking.values()} == {"note"}
+    assert "Use Linux 5.13 or newer" in lacking["landlock"]["remedy"]
+    assert "CONFIG_SECCOMP_FILTER" in lacking["seccomp"]["remedy"]
+    assert lacking["user namespaces"]["remedy"] == "Switch it on."
+    assert "apt-get install bubblewrap" in lacking["bwrap"]["remedy"]

@@ -26,10 +26,11 @@ class Finding:
 
 
 def doctor() -> Iterator[Finding]:
-    """Look at the interpreter, packages, jails, devices, the model settings and the runs folder."""
+    """Look at the interpreter, packages, jails and their layers, devices, the model settings and the runs folder."""
     detail = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}, {platform.release()}"
     yield Finding("python", "ok", detail)
     yield from _packages()
+    yield from _layers()
     yield from _jails()
     yield _device()
     yield _model()
@@ -42,6 +43,14 @@ def _packages() -> Iterator[Finding]:
             yield Finding(name, "ok", importlib.metadata.version(name))
         except importlib.metadata.PackageNotFoundError:
             yield Finding(name, "missing", "not installed", "Install qredit again: `make install`.")
+
+
+def _layers() -> Iterator[Finding]:
+    """What the jails are built from; none is needed by itself."""
+    from qredit.sandbox.layers import layers
+
+    for layer in layers():
+        yield Finding(layer.name, "ok" if layer.available else "note", layer.detail, layer.remedy)
 
 
 def _jails() -> Iterator[Finding]:
