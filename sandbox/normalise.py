@@ -10,6 +10,8 @@ from qredit.sandbox.finding import Finding
 from qredit.sandbox.gate import parse
 from qredit.sandbox.gate_text import check_text
 
+_NAMING = {ast.Name: "id", ast.arg: "arg", ast.FunctionDef: "name"}
+"""The fields that name a local. Methods, attributes and keywords bear names of their own, whatever a local is called."""
 _IGNORED = frozenset({"type_comment", "kind", "annotation", "returns", "type_ignores", "ctx"})
 """Fields of nodes that do not change what a function computes."""
 
@@ -52,12 +54,8 @@ def _local_names(tree: ast.Module) -> dict[tuple[int, str], str]:
 
 
 def _binds(node: ast.AST) -> Iterator[str]:
-    if isinstance(node, ast.arg):
-        yield node.arg
-    elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-        yield node.id
-    elif isinstance(node, ast.FunctionDef):
-        yield node.name
+    if type(node) in _NAMING and not (isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Store)):
+        yield getattr(node, _NAMING[type(node)])
 
 
 def _parts(tree: ast.Module, names: dict[tuple[int, str], str]) -> Iterator[str]:
@@ -71,13 +69,16 @@ def _parts(tree: ast.Module, names: dict[tuple[int, str], str]) -> Iterator[str]
             if function == 0 and isinstance(value, ast.FunctionDef):
                 function = id(value)
             yield type(value).__name__
-            fields = [getattr(value, f, None) for f in value._fields if f not in _IGNORED]
-            stack.extend((_without_docstring(f), function) for f in reversed(fields))
+            fields = {f: getattr(value, f, None) for f in value._fields if f not in _IGNORED}
+            naming = _NAMING.get(type(value), "")
+            if (function, fields.get(naming)) in names:
+                fields[naming] = names[function, fields[naming]]
+            stack.extend((_without_docstring(f), function) for f in reversed(fields.values()))
         elif isinstance(value, list):
             yield f"[{len(value)}"
             stack.extend((item, function) for item in reversed(value))
         else:
-            yield names.get((function, value), repr(value)) if isinstance(value, str) else repr(value)
+            yield repr(value)
 
 
 def _without_docstring(field: object) -> object:

@@ -79,6 +79,20 @@ def test_a_field_is_not_taken_for_a_local_of_its_name() -> None:
     assert normalised_sha256(one) == normalised_sha256(one.replace("x =", "y =").replace("return x", "return y"))
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (
+            "def credit(x):\n    mean = x.mean(-1)\n    return mean\n",
+            "def credit(x):\n    sum = x.sum(-1)\n    return sum\n",
+        ),
+        ("def credit(x, dim):\n    return x.sum(dim=1)\n", "def credit(x, keepdim):\n    return x.sum(keepdim=1)\n"),
+    ],
+)
+def test_nor_is_a_method_or_a_keyword(one: str, other: str) -> None:
+    assert normalised_sha256(one) != normalised_sha256(other)
+
+
 def test_a_local_never_hides_which_global_is_meant() -> None:
     one = "A = 1\nB = 2\ndef credit(s):\n    return s * A\n"
     other = "A = 1\nB = 2\ndef credit(s):\n    return s * B\n"
