@@ -25,6 +25,10 @@ class Brief:
     """The fields of its state."""
     candidates: int
     """Candidates per round, `K`."""
+    scale: str = "sum_to_n"
+    """What becomes of the sizes of weights, `sum_to_n` or `raw`: the writers must know."""
+    igm: str = "enforce"
+    """What becomes of negative weights, `enforce` or `relax`."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ def first_request(brief: Brief, *, candidate: int, failures: Sequence[str] = ())
         candidates=brief.candidates,
         failures=list(failures),
     )
-    return _context("role_coder", text)
+    return _context("role_coder", text, brief)
 
 
 def repair_request(
@@ -59,7 +63,7 @@ def repair_request(
 ) -> tuple[Message, ...]:
     """Equation 5: the request again, with the faulty code (or `None` if there was none) and the error message."""
     text = render("coder_repair", request=request[-1].text, attempt=attempt, source=source, problem=problem)
-    return _context("role_coder", text)
+    return (request[0], Message("user", text))
 
 
 def refine_request(
@@ -77,14 +81,14 @@ def refine_request(
         tips=tips,
         failures=list(failures),
     )
-    return _context("role_coder", text)
+    return _context("role_coder", text, brief)
 
 
 def evaluation_request(brief: Brief, entries: Sequence[Entry], *, problem: str | None = None) -> tuple[Message, ...]:
     """Equation 6: ask for choice and tips; `problem` says why the last reply could not be used."""
     text = render("evaluator", task=brief.task, layout=brief.layout, entries=list(entries), problem=problem)
-    return _context("role_evaluator", text)
+    return _context("role_evaluator", text, brief)
 
 
-def _context(role: str, text: str) -> tuple[Message, ...]:
-    return (Message("system", render(role)), Message("user", text))
+def _context(role: str, text: str, brief: Brief) -> tuple[Message, ...]:
+    return (Message("system", render(role, scale=brief.scale, igm=brief.igm)), Message("user", text))

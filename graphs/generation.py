@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
 
     from qredit.contracts import States
+    from qredit.credit.schema import Igm, Scale
     from qredit.layout import StateLayout
     from qredit.runs import Run
     from qredit.task import Task
@@ -43,6 +44,8 @@ async def generate(
     verify: Verify,
     run: Run,
     settings: GenerationSettings | None = None,
+    scale: Scale = "sum_to_n",
+    igm: Igm = "enforce",
     on_event: OnEvent = ignore,
     describe: Describe | None = None,
     fingerprint: Callable[[str], str] | None = None,
@@ -58,6 +61,7 @@ async def generate(
         model: what answers.
         verify: checks a source; called in threads, several at once.
         run: the run folder.
+        scale, igm: what becomes of the weights, as `verify` checks them: the models are told.
         settings, on_event: numbers of candidates, rounds and tries; what is told of all that happens.
         describe: figures about an accepted candidate; by default `describe_credit(states)`.
         fingerprint: equal for sources that compute the same; by default the sandbox's `normalised_sha256`.
@@ -74,7 +78,7 @@ async def generate(
     with closing(StoredModel(model, run.path / REPLIES)) as store, closing(Trace(run.trace_path)) as trace:
         _tell_start(trace, task, layout, model, settings)
         engine = Engine(
-            brief=Brief(task, layout, settings.candidates),
+            brief=Brief(task, layout, settings.candidates, scale, igm),
             settings=settings,
             model=store,
             verify=verify,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from qredit.marl.learner import Learner
     from qredit.marl.replay import ReplayBuffer
 
-SCHEMA = 1
+SCHEMA = 2
 FOLDER = "checkpoint"
 NOTES = "checkpoint.json"
 SIZE_LIMIT = 8_000_000_000

@@ -83,19 +83,28 @@ class Learner:
         """The TD loss of a batch of episodes, over the `M` steps that took place (QLLM, equation 9)."""
         settings = self._settings
         rewards = self._in_training_units(episodes.rewards)
-        steps = _Steps(episodes.filled)
+        steps = _Steps(episodes.filled, episodes.reached)
         values = steps.of_reached(self.online["agents"], episodes.observations)  # [R, N, A]
         taken = chosen_values(values[steps.before], episodes.actions[steps.filled])  # [M, N]
-        q_tot = self.online["mixer"](taken.unsqueeze(1), episodes.states[:, :-1][steps.filled].unsqueeze(1))
+        q_tot = self._mixed(self.online, taken, episodes, steps.starts)
         with torch.no_grad():
             target_values = steps.of_reached(self.target["agents"], episodes.observations)[steps.after]  # [M, N, A]
             deciding = values[steps.after] if settings.double_q else target_values
             best = greedy_actions(deciding, episodes.available_actions[:, 1:][steps.filled])  # [M, N]
-            next_states = episodes.states[:, 1:][steps.filled]
-            next_q_tot = self.target["mixer"](chosen_values(target_values, best).unsqueeze(1), next_states.unsqueeze(1))
+            next_q_tot = self._mixed(self.target, chosen_values(target_values, best), episodes, steps.ends)
             ended = episodes.terminated[steps.filled]
-            targets = td_targets(rewards[steps.filled], ended, next_q_tot.reshape(-1), settings.gamma)
-        return td_loss(q_tot.reshape(-1), targets)
+            targets = td_targets(rewards[steps.filled], ended, next_q_tot, settings.gamma)
+        return td_loss(q_tot, targets)
+
+    @staticmethod
+    def _mixed(networks: nn.ModuleDict, values: Tensor, episodes: Episodes, at: Tensor) -> Tensor:
+        """`Q_tot [M]` of `values [M, N]`, at the time points where the mask `at [B, T + 1]` is true."""
+        mixer = networks["mixer"]
+        if isinstance(mixer, CreditMixer) and episodes.credit.shape[-1]:
+            q_tot: Tensor = mixer.mix(values, episodes.credit[at])
+        else:
+            q_tot = mixer(values.unsqueeze(1), episodes.states[at].unsqueeze(1))
+        return q_tot.reshape(-1)
 
     def _in_training_units(self, rewards: Tensor) -> Tensor:
         """Rewards `[B, T]` as the networks see them; a credit function's bias is brought to the same units."""
@@ -113,14 +122,18 @@ class _Steps:
     `M` steps took place; they lead from and to `R` reached time points, one more per episode.
     """
 
-    def __init__(self, filled: Tensor) -> None:
+    def __init__(self, filled: Tensor, reached: Tensor) -> None:
         none = torch.zeros_like(filled[:, :1])
         self.filled = filled
         """`[B, T]`"""
-        self._reached = torch.cat([~none, filled], dim=1)  # [B, T + 1]
-        self.before = torch.cat([filled, none], dim=1)[self._reached]
+        self.starts = torch.cat([filled, none], dim=1)
+        """Whether a step starts at this time point, `[B, T + 1]`."""
+        self.ends = torch.cat([none, filled], dim=1)
+        """Whether a step has led to this time point, `[B, T + 1]`."""
+        self._reached = reached
+        self.before = self.starts[reached]
         """Whether a step starts at this reached point, `[R]`."""
-        self.after = torch.cat([none, filled], dim=1)[self._reached]
+        self.after = self.ends[reached]
         """Whether a step has led to this reached point, `[R]`."""
 
     def of_reached(self, network: nn.Module, observations: Tensor) -> Tensor:

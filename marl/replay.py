@@ -36,10 +36,12 @@ class Episodes:
     """Whether the world ended with this step, `[E, T]`, bool; the time limit does not count."""
     filled: Tensor
     """Whether the step took place, `[E, T]`, bool; no gaps, the padding is at the end."""
+    credit: Tensor
+    """What a credit function gave for the states, `[E, T + 1, C]`, float32 (`CreditMixer.outputs`); `C = 0` without."""
 
     @staticmethod
-    def zeros(n_episodes: int, environment: BatchedEnvironment) -> Episodes:
-        """Room for `n_episodes` episodes of an environment."""
+    def zeros(n_episodes: int, environment: BatchedEnvironment, *, credit_size: int = 0) -> Episodes:
+        """Room for `n_episodes` episodes of an environment, with `credit_size` numbers of credit per state."""
         e, t, n = n_episodes, environment.time_limit, environment.n_agents
         return Episodes(
             observations=torch.zeros(e, t + 1, n, environment.observation_size),
@@ -49,7 +51,13 @@ class Episodes:
             rewards=torch.zeros(e, t),
             terminated=torch.zeros(e, t, dtype=torch.bool),
             filled=torch.zeros(e, t, dtype=torch.bool),
+            credit=torch.zeros(e, t + 1, credit_size),
         )
+
+    @property
+    def reached(self) -> Tensor:
+        """Which time points were reached, `[E, T + 1]`, bool: the first, and one after every step."""
+        return torch.cat([torch.ones_like(self.filled[:, :1]), self.filled], dim=1)
 
     def tensors(self) -> dict[str, Tensor]:
         """The tensors by name."""
@@ -60,7 +68,7 @@ class Episodes:
         return Episodes(**{name: tensor.to(device) for name, tensor in self.tensors().items()})
 
 
-_AT_TIME_POINTS = frozenset({"observations", "states", "available_actions"})
+_AT_TIME_POINTS = frozenset({"observations", "states", "available_actions", "credit"})
 """What is known at the `T + 1` time points; the rest belongs to the `T` steps between them."""
 
 
@@ -70,13 +78,14 @@ class ReplayBuffer:
     Args:
         capacity: episodes it holds.
         environment: gives the shapes.
+        credit_size: numbers of credit per state, as the episodes to come have them.
     """
 
-    def __init__(self, capacity: int, environment: BatchedEnvironment) -> None:
+    def __init__(self, capacity: int, environment: BatchedEnvironment, *, credit_size: int = 0) -> None:
         self.capacity = capacity
         self.added = 0
         """Episodes added so far."""
-        self._ring = Episodes.zeros(capacity, environment)
+        self._ring = Episodes.zeros(capacity, environment, credit_size=credit_size)
 
     def __len__(self) -> int:
         """Episodes that it holds now."""

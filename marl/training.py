@@ -32,7 +32,7 @@ from qredit.marl.learner import Learner
 from qredit.marl.metrics import Evaluation, MetricsLog
 from qredit.marl.mixers import CreditMixer
 from qredit.marl.networks import AgentNetwork
-from qredit.marl.replay import ReplayBuffer
+from qredit.marl.replay import Episodes, ReplayBuffer
 from qredit.marl.rollout import Collector, greedy_returns
 from qredit.marl.settings import TrainSettings
 from qredit.marl.statistics import area_under_curve
@@ -124,7 +124,8 @@ class Training:
         mixer = algorithm.make_mixer(self._environment, settings, mixer_path).to(self._device)
         self._mixer = mixer
         self._learner = Learner(self._network, mixer, settings)
-        self._replay = ReplayBuffer(settings.buffer_episodes, self._environment)
+        credit_size = mixer.output_size if isinstance(mixer, CreditMixer) else 0
+        self._replay = ReplayBuffer(settings.buffer_episodes, self._environment, credit_size=credit_size)
         self._collector = Collector(self._environment, self._network, self._device)
         self._identity = _identity(task, settings, mixer_path)
         self._counters = Counters()
@@ -172,7 +173,7 @@ class Training:
             epsilon=settings.epsilon(counters.environment_steps),
             rng=generator(Stream.EXPLORATION, settings.seed, counters.collections),
         )
-        self._replay.add(episodes)
+        self._replay.add(self._with_credit(episodes))
         self._learner.reward_scale.see(episodes.rewards, episodes.filled)
         updates = counters.updates
         if len(self._replay) >= settings.batch_episodes:
@@ -191,6 +192,15 @@ class Training:
             updates=updates,
             seconds=counters.seconds + time.perf_counter() - started,
         )
+
+    def _with_credit(self, episodes: Episodes) -> Episodes:
+        """Ask the credit function once per state and not once per update: an episode is learnt from many times."""
+        if not isinstance(self._mixer, CreditMixer) or not self._mixer.output_size:
+            return episodes
+        credit = episodes.rewards.new_zeros(*episodes.states.shape[:-1], self._mixer.output_size)
+        states = episodes.states[episodes.reached].to(self._device)
+        credit[episodes.reached] = self._mixer.outputs(states).to(credit.device)
+        return replace(episodes, credit=credit)
 
     def _evaluate(self) -> Evaluation:
         started = time.perf_counter()

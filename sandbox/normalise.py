@@ -11,7 +11,7 @@ from qredit.sandbox.gate import parse
 from qredit.sandbox.gate_text import check_text
 
 _NAMING = {ast.Name: "id", ast.arg: "arg", ast.FunctionDef: "name"}
-"""The fields that name a local. Methods, attributes and keywords bear names of their own, whatever a local is called."""
+"""The fields that name a local. A method or a keyword may bear the name of a local without being it."""
 _IGNORED = frozenset({"type_comment", "kind", "annotation", "returns", "type_ignores", "ctx"})
 """Fields of nodes that do not change what a function computes."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from qredit.artifact import CREDIT_GRAPH, load_artifact
-from qredit.credit import CreditGraph, apply_form, credit_weights, parse_graph, specialise
+from qredit.credit import CreditGraph, apply_form, credit_weights, parse_graph, specialise, weighted_sum
 from qredit.errors import ArtifactError
 
 
@@ -29,7 +28,6 @@ class CreditMixer(nn.Module):
         self.bias_unit = 1.0
         """What one unit of raw return is in the trainer's rewards: a bias is in units of raw return."""
         self._run = specialise(graph)
-        self._without_bias = replace(graph.header, has_bias=False)
 
     @property
     def n_agents(self) -> int:
@@ -44,17 +42,39 @@ class CreditMixer(nn.Module):
         """
         self._check(states, agent_qs)
         header = self.graph.header
-        q = agent_qs.reshape(-1, header.n_agents)  # [B*T, N]
-        s = states.reshape(-1, header.state_size)  # [B*T, S]
         if header.form == "general":
-            raw = self._run(state=s, agents_q=q)
-        else:
-            with torch.no_grad():  # weights and bias depend on the state alone
-                raw = self._run(state=s, agents_q=None)
-        q_tot = apply_form(self._without_bias, raw[:1], q).q_tot
-        if header.has_bias and self.bias == "function":
-            q_tot = q_tot + self.bias_unit * raw[1]
-        return q_tot.reshape(*agent_qs.shape[:-1], 1)
+            s = states.reshape(-1, header.state_size)  # [B*T, S]
+            raw = self._run(state=s, agents_q=agent_qs.reshape(-1, header.n_agents))
+            return raw[0].reshape(*agent_qs.shape[:-1], 1)
+        return self.mix(agent_qs, self.outputs(states))
+
+    @property
+    def output_size(self) -> int:
+        """`C`, how many numbers `outputs` gives per state; 0 in the general form, which needs the agents' values."""
+        header = self.graph.header
+        return 0 if header.form == "general" else header.n_agents + header.has_bias
+
+    def outputs(self, states: Tensor) -> Tensor:
+        """Weights and bias `[..., C]` of `states [..., S]`, without gradients: they depend on the state alone.
+
+        A state's outputs never change, so a trainer that meets a state again and again can keep them for `mix`.
+
+        Raises:
+            ValueError: the general form, or states of another size.
+        """
+        self._check(states, None)
+        header = self.graph.header
+        if header.form == "general":
+            raise ValueError("the general form has no outputs without the agents' values")
+        with torch.no_grad():
+            raw = self._run(state=states.reshape(-1, header.state_size), agents_q=None)
+            return torch.cat([credit_weights(header, raw), *raw[1:]], dim=-1).reshape(*states.shape[:-1], -1)
+
+    def mix(self, agent_qs: Tensor, outputs: Tensor) -> Tensor:
+        """`Q_tot [..., 1]` of `agent_qs [..., N]` and `outputs [..., C]`; the very numbers of `forward`."""
+        weights, bias = outputs.tensor_split([self.n_agents], dim=-1)
+        q_tot = weighted_sum(agent_qs, weights)
+        return q_tot + self.bias_unit * bias if bias.shape[-1] and self.bias == "function" else q_tot
 
     def credit(self, states: Tensor, agent_qs: Tensor | None = None) -> Tensor:
         """Weight of each agent: `[..., N]` for `states [..., S]`.
@@ -66,18 +86,16 @@ class CreditMixer(nn.Module):
         """
         self._check(states, agent_qs)
         header = self.graph.header
-        s = states.reshape(-1, header.state_size)
-        shape = (*states.shape[:-1], header.n_agents)
         if header.form == "weights":
-            with torch.no_grad():
-                return credit_weights(header, self._run(state=s, agents_q=None)).reshape(shape)
+            return self.outputs(states)[..., : header.n_agents]
         if agent_qs is None:
             raise ValueError(
                 "the credit of a general form depends on the agents' values: call credit(states, agent_qs)"
             )
+        s = states.reshape(-1, header.state_size)
         q = agent_qs.detach().reshape(-1, header.n_agents).requires_grad_()
         (gradient,) = torch.autograd.grad(apply_form(header, self._run(state=s, agents_q=q), q).q_tot.sum(), q)
-        return gradient.reshape(shape)
+        return gradient.reshape(agent_qs.shape)
 
     def _check(self, states: Tensor, agent_qs: Tensor | None) -> None:
         header = self.graph.header

@@ -107,6 +107,7 @@ def _episodes(k: int) -> Episodes:
         rewards=torch.randn(2, T, generator=rng),
         terminated=torch.zeros(2, T, dtype=torch.bool),
         filled=torch.arange(T) < torch.randint(1, T + 1, (2, 1), generator=rng),
+        credit=torch.zeros(2, T + 1, 0),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pytest
@@ -58,6 +58,7 @@ def episode(
         rewards=torch.full((1, t + padding), 1000.0),
         terminated=torch.zeros(1, t + padding, dtype=torch.bool),
         filled=torch.zeros(1, t + padding, dtype=torch.bool),
+        credit=torch.zeros(1, t + 1 + padding, 0),
     )
     made.observations[0, : t + 1, :, 0] = torch.tensor(rows).float()
     made.states[0, : t + 1] = torch.zeros(t + 1, S) if states is None else torch.tensor(states)
@@ -232,6 +233,7 @@ def _random_batch(seed: int) -> Episodes:
         rewards=torch.randn(b, t, generator=rng),
         terminated=torch.rand(b, t, generator=rng) < 0.3,
         filled=filled,
+        credit=torch.zeros(b, t + 1, 0),
     )
 
 
@@ -250,6 +252,33 @@ def test_ones_train_exactly_like_vdn(graphs: type[Graphs], recurrent: bool, scal
             losses.append(made.update(batch).item())
             made.update_target()
         ends.append((losses, [p.clone() for p in (*network.parameters(), *made.target["agents"].parameters())]))
+    assert ends[0][0] == ends[1][0]
+    assert all(torch.equal(a, b) for a, b in zip(ends[0][1], ends[1][1], strict=True))
+
+
+# A credit function is asked once per state
+
+
+@pytest.mark.parametrize("bias_of", [None, 2])
+@pytest.mark.parametrize("bias", ["function", "none"])
+def test_kept_outputs_train_exactly_like_asking_again(
+    graphs: type[Graphs], bias_of: int | None, bias: Literal["function", "none"]
+) -> None:
+    ends = []
+    for keep in (False, True):
+        torch.manual_seed(1)
+        network = AgentNetwork(observation_size=3, n_agents=N, n_actions=A, hidden_size=8, recurrent=False)
+        mixer = CreditMixer(graphs(N, S).first_numbers(bias_of=bias_of), bias=bias)
+        made = Learner(network, mixer, TrainSettings(standardise_rewards=True, target_update_tau=0.3))
+        for k in range(3):
+            batch = _random_batch(k)
+            if keep:
+                batch = dataclasses.replace(batch, credit=mixer.outputs(batch.states))
+                batch.states.fill_(torch.nan)  # nobody looks at them again
+            made.reward_scale.see(batch.rewards, batch.filled)
+            loss = made.update(batch).item()
+            made.update_target()
+        ends.append((loss, [p.clone() for p in network.parameters()]))
     assert ends[0][0] == ends[1][0]
     assert all(torch.equal(a, b) for a, b in zip(ends[0][1], ends[1][1], strict=True))
 

@@ -15,7 +15,7 @@ from qredit.marl.environment import TimeStep
 from qredit.marl.replay import Episodes, ReplayBuffer
 
 T, N, S, A = 5, 2, 4, 6
-OBSERVATION = 3
+OBSERVATION, C = 3, 2
 
 
 class Shapes:
@@ -33,13 +33,14 @@ class Shapes:
 
 def episodes(first: int, lengths: list[int]) -> Episodes:
     """Episodes whose every number tells which episode and which step it is: `100 * number + t`."""
-    made = Episodes.zeros(len(lengths), Shapes())
+    made = Episodes.zeros(len(lengths), Shapes(), credit_size=C)
     for e, length in enumerate(lengths):
         number = 100.0 * (first + e)
         made.rewards[e] = number + torch.arange(T)
         made.actions[e] = (first + e) % A
         made.observations[e] = (number + torch.arange(T + 1)).reshape(-1, 1, 1)
         made.states[e] = (number + torch.arange(T + 1)).reshape(-1, 1)
+        made.credit[e] = made.states[e, :, :C]
         made.available_actions[e] = (first + e) % 2 == 0
         made.filled[e, :length] = True
         made.terminated[e, length - 1] = True
@@ -55,7 +56,7 @@ LENGTHS = st.lists(st.integers(1, T), min_size=1, max_size=6)
 
 @given(st.integers(1, 6), st.lists(LENGTHS, max_size=8), st.integers(0, 2**32 - 1))
 def test_the_ring_holds_the_latest_episodes_like_a_list(capacity: int, additions: list[list[int]], seed: int) -> None:
-    ring = ReplayBuffer(capacity, Shapes())
+    ring = ReplayBuffer(capacity, Shapes(), credit_size=C)
     model: list[tuple[int, int]] = []  # (number, length)
     for lengths in additions:
         lengths = lengths[:capacity]
@@ -87,10 +88,12 @@ def _assert_whole(sample: Episodes, numbers: list[int], lengths: list[int]) -> N
         "rewards": (count, steps),
         "terminated": (count, steps),
         "filled": (count, steps),
+        "credit": (count, steps + 1, C),
     }
     for e, (number, length) in enumerate(zip(numbers, lengths, strict=True)):
         assert sample.rewards[e].tolist() == [100 * number + t for t in range(steps)]
         assert sample.states[e, :, 0].tolist() == [100 * number + t for t in range(steps + 1)]
+        assert sample.credit[e, :, C - 1].tolist() == [100 * number + t for t in range(steps + 1)]
         assert sample.observations[e, :, 1, 2].tolist() == [100 * number + t for t in range(steps + 1)]
         assert set(sample.actions[e].flatten().tolist()) == {number % A}
         assert set(sample.available_actions[e].flatten().tolist()) == {number % 2 == 0}
@@ -102,7 +105,7 @@ def _assert_whole(sample: Episodes, numbers: list[int], lengths: list[int]) -> N
 def test_visited_states_are_those_in_which_an_action_was_taken(
     capacity: int, additions: list[list[int]], limit: int
 ) -> None:
-    ring = ReplayBuffer(capacity, Shapes())
+    ring = ReplayBuffer(capacity, Shapes(), credit_size=C)
     model: list[tuple[int, int]] = []
     for lengths in additions:
         ring.add(episodes(len(model), lengths[:capacity]))
@@ -122,11 +125,11 @@ def test_visited_states_are_those_in_which_an_action_was_taken(
 def test_a_restored_ring_goes_on_like_the_original(
     capacity: int, additions: list[list[int]], further: list[int]
 ) -> None:
-    ring, added = ReplayBuffer(capacity, Shapes()), 0
+    ring, added = ReplayBuffer(capacity, Shapes(), credit_size=C), 0
     for lengths in additions:
         ring.add(episodes(added, lengths[:capacity]))
         added += len(lengths[:capacity])
-    copy = ReplayBuffer(capacity, Shapes())
+    copy = ReplayBuffer(capacity, Shapes(), credit_size=C)
     copy.restore({name: tensor.clone() for name, tensor in ring.contents().items()}, ring.added)
     for buffer in (ring, copy):
         buffer.add(episodes(added, further[:capacity]))
@@ -136,12 +139,12 @@ def test_a_restored_ring_goes_on_like_the_original(
     assert torch.equal(a.filled, b.filled)
     for name, tensor in a.tensors().items():
         for e, length in enumerate(a.filled.sum(dim=1).tolist()):
-            end = length + 1 if name in ("observations", "states", "available_actions") else length
+            end = length + 1 if name in ("observations", "states", "available_actions", "credit") else length
             assert torch.equal(tensor[e, :end], b.tensors()[name][e, :end]), name  # what follows is padding
 
 
 def test_sampling_is_uniform_over_what_is_held() -> None:
-    ring = ReplayBuffer(6, Shapes())
+    ring = ReplayBuffer(6, Shapes(), credit_size=C)
     for first in range(0, 9, 3):
         ring.add(episodes(first, [1, 2, 3]))
     rng = np.random.default_rng(0)
@@ -151,7 +154,7 @@ def test_sampling_is_uniform_over_what_is_held() -> None:
 
 
 def test_sampling_is_a_function_of_the_generator() -> None:
-    ring = ReplayBuffer(8, Shapes())
+    ring = ReplayBuffer(8, Shapes(), credit_size=C)
     ring.add(episodes(0, [1] * 8))
     draw = [numbers_of(ring.sample(4, np.random.default_rng(seed))) for seed in (1, 1, 2)]
     assert draw[0] == draw[1] != draw[2]
@@ -159,7 +162,7 @@ def test_sampling_is_a_function_of_the_generator() -> None:
 
 def test_what_is_added_is_copied() -> None:
     """The collector uses its storage again for the next episodes."""
-    ring, source = ReplayBuffer(2, Shapes()), episodes(3, [2])
+    ring, source = ReplayBuffer(2, Shapes(), credit_size=C), episodes(3, [2])
     ring.add(source)
     for tensor in source.tensors().values():
         tensor.zero_()
@@ -167,7 +170,7 @@ def test_what_is_added_is_copied() -> None:
 
 
 def test_a_sample_does_not_change_when_the_ring_moves_on() -> None:
-    ring = ReplayBuffer(1, Shapes())
+    ring = ReplayBuffer(1, Shapes(), credit_size=C)
     ring.add(episodes(1, [2]))
     sample = ring.sample(1, np.random.default_rng(0))
     ring.add(episodes(2, [2]))
@@ -175,14 +178,14 @@ def test_a_sample_does_not_change_when_the_ring_moves_on() -> None:
 
 
 def test_more_than_is_there_cannot_be_sampled() -> None:
-    ring = ReplayBuffer(4, Shapes())
+    ring = ReplayBuffer(4, Shapes(), credit_size=C)
     ring.add(episodes(0, [1, 1]))
     with pytest.raises(ValueError, match="3 episodes wanted, 2 are there"):
         ring.sample(3, np.random.default_rng(0))
 
 
 def test_more_than_fits_cannot_be_added() -> None:
-    ring = ReplayBuffer(2, Shapes())
+    ring = ReplayBuffer(2, Shapes(), credit_size=C)
     with pytest.raises(ValueError, match="3 episodes do not fit into a ring of 2"):
         ring.add(episodes(0, [1, 1, 1]))
     assert len(ring) == 0
@@ -196,7 +199,7 @@ def test_moving_to_a_device_keeps_every_number() -> None:
 
 
 def test_dtypes_of_what_is_stored() -> None:
-    dtypes = {name: tensor.dtype for name, tensor in Episodes.zeros(1, Shapes()).tensors().items()}
-    floats = dict.fromkeys(("observations", "states", "rewards"), torch.float32)
+    dtypes = {name: tensor.dtype for name, tensor in Episodes.zeros(1, Shapes(), credit_size=C).tensors().items()}
+    floats = dict.fromkeys(("observations", "states", "rewards", "credit"), torch.float32)
     flags = dict.fromkeys(("available_actions", "terminated", "filled"), torch.bool)
     assert dtypes == {**floats, **flags, "actions": torch.int64}

@@ -134,6 +134,9 @@ def test_ones_train_like_vdn(
     result = train(TASK, qllm, ones, mixer_path=save_graph(graphs(2, STATE_SIZE).ones()))
     assert rows_without_seconds(vdn) == rows_without_seconds(ones)
     a, b = tensors(vdn), tensors(ones)
+    credit = b.pop("replay.credit")
+    assert torch.equal(credit, torch.ones(len(b["replay.states"]), 2))
+    assert a.pop("replay.credit").shape == (len(credit), 0)
     assert all(torch.equal(a[name], b[name]) for name in a)
     assert result.vdn_difference == 0.0
     path = save_graph(graphs(2, STATE_SIZE).first_numbers())

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+
+import pytest
 
 from qredit.agents.messages import Message
 from qredit.agents.parsing import fenced_blocks
@@ -138,3 +141,32 @@ def test_no_prompt_names_a_path_or_a_time() -> None:
     for messages in (first_request(BRIEF, candidate=1), evaluation_request(BRIEF, [Entry(1, "x", "y", False)])):
         for message in messages:
             assert not re.search(r"(?<!\w)/(?:home|tmp|work|root|usr)\b|\b20\d\d-\d\d|\d\d:\d\d", message.text)
+
+
+def system_text(scale: str, igm: str) -> str:
+    """What the coder is told about its job, followed by what the evaluator is told."""
+    brief = replace(BRIEF, scale=scale, igm=igm)
+    entry = Entry(1, "code", "figures", incumbent=False)
+    return first_request(brief, candidate=1)[0].text + evaluation_request(brief, [entry])[0].text
+
+
+@pytest.mark.parametrize(
+    ("scale", "igm", "said", "unsaid"),
+    [
+        ("sum_to_n", "enforce", ["Weights must be >= 0. In every", "clearly above 0", "by their sum"], ["any sign"]),
+        ("sum_to_n", "relax", ["any sign", "clearly away from 0", "sum of their magnitudes"], [">= 0", "by their sum"]),
+        ("raw", "enforce", ["Weights must be >= 0; ", "used as they are"], ["divided by", "any sign"]),
+        ("raw", "relax", ["any sign", "used as they are", "lowers Q_tot"], ["divided by", ">= 0"]),
+    ],
+)
+def test_both_roles_are_told_what_becomes_of_weights(scale: str, igm: str, said: list[str], unsaid: list[str]) -> None:
+    text = system_text(scale, igm)
+    assert [words for words in said if words not in text] == []
+    assert [words for words in unsaid if words in text] == []
+    for line in text.splitlines():
+        assert not line.startswith("- {") and line == line.rstrip()
+
+
+def test_a_repair_is_told_the_same() -> None:
+    request = first_request(replace(BRIEF, igm="relax"), candidate=1)
+    assert repair_request(request, attempt=2, source=None, problem="no code")[0] == request[0]

@@ -147,6 +147,8 @@ async def _ask(
         verify=check,
         run=run,
         settings=settings,
+        scale=request.scale,
+        igm=request.igm,
         on_event=on_event,
     )
 

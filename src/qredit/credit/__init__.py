@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from qredit.credit.form import Credit as Credit
     from qredit.credit.form import apply_form as apply_form
     from qredit.credit.form import credit_weights as credit_weights
+    from qredit.credit.form import weighted_sum as weighted_sum
     from qredit.credit.interpreter import interpret as interpret
     from qredit.credit.parser import parse_graph as parse_graph
     from qredit.credit.schema import CreditGraph as CreditGraph
@@ -32,5 +33,6 @@ __getattr__, __dir__ = lazy_exports(
         "interpret": ".interpreter",
         "parse_graph": ".parser",
         "specialise": ".specialiser",
+        "weighted_sum": ".form",
     },
 )

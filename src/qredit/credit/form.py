@@ -51,12 +51,17 @@ def apply_form(header: Header, raw: Sequence[Tensor], agents_q: Tensor) -> Credi
     if header.form == "general":
         return Credit(q_tot=raw[0], weights=None, bias=None, clamped=None)
     weights = credit_weights(header, raw)
-    q_tot = (agents_q.contiguous() * weights).sum(dim=-1, keepdim=True)  # [B, 1]
+    q_tot = weighted_sum(agents_q, weights)  # [B, 1]
     bias = raw[1] if header.has_bias else None
     if bias is not None:
         q_tot = q_tot + bias
     clamped = raw[0].detach() < 0 if header.igm == "enforce" else None
     return Credit(q_tot=q_tot, weights=weights, bias=bias, clamped=clamped)
+
+
+def weighted_sum(agents_q: Tensor, weights: Tensor) -> Tensor:
+    """`sum_i w_i Q_i`, `[..., 1]`, of `[..., N]` and `[..., N]`."""
+    return (agents_q.contiguous() * weights).sum(dim=-1, keepdim=True)
 
 
 def credit_weights(header: Header, raw: Sequence[Tensor]) -> Tensor:
