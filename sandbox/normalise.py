@@ -70,9 +70,9 @@ def _parts(tree: ast.Module, names: dict[tuple[int, str], str]) -> Iterator[str]
                 function = id(value)
             yield type(value).__name__
             fields = {f: getattr(value, f, None) for f in value._fields if f not in _IGNORED}
-            naming = _NAMING.get(type(value), "")
-            if (function, fields.get(naming)) in names:
-                fields[naming] = names[function, fields[naming]]
+            naming = _NAMING.get(type(value))
+            if naming is not None:
+                fields[naming] = names.get((function, str(fields[naming])), fields[naming])
             stack.extend((_without_docstring(f), function) for f in reversed(fields.values()))
         elif isinstance(value, list):
             yield f"[{len(value)}"

@@ -164,7 +164,8 @@ def test_both_roles_are_told_what_becomes_of_weights(scale: str, igm: str, said:
     assert [words for words in said if words not in text] == []
     assert [words for words in unsaid if words in text] == []
     for line in text.splitlines():
-        assert not line.startswith("- {") and line == line.rstrip()
+        assert not line.startswith("- {")
+        assert line == line.rstrip()
 
 
 def test_a_repair_is_told_the_same() -> None:
