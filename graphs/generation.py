@@ -171,6 +171,6 @@ def _tell_result(result: GenerationResult, trace: Trace, on_event: OnEvent) -> N
 
 
 def _default_fingerprint() -> Callable[[str], str]:
-    from qredit.sandbox.normalise import normalised_sha256
+    from qredit.sandbox.gate.normalise import normalised_sha256
 
     return normalised_sha256

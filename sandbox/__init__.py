@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from qredit._lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from qredit.sandbox.jail import Jail as Jail
-    from qredit.sandbox.jail import JailStatus as JailStatus
-    from qredit.sandbox.jail import JobResult as JobResult
-    from qredit.sandbox.jail import open_jail as open_jail
-    from qredit.sandbox.jail import probe_jails as probe_jails
+    from qredit.sandbox.jails.jail import Jail as Jail
+    from qredit.sandbox.jails.jail import JailStatus as JailStatus
+    from qredit.sandbox.jails.jail import JobResult as JobResult
+    from qredit.sandbox.jails.jail import open_jail as open_jail
+    from qredit.sandbox.jails.jail import probe_jails as probe_jails
     from qredit.sandbox.verdict import Accepted as Accepted
     from qredit.sandbox.verdict import Rejected as Rejected
     from qredit.sandbox.verdict import Verdict as Verdict
@@ -25,13 +25,13 @@ __getattr__, __dir__ = lazy_exports(
     __name__,
     {
         "Accepted": ".verdict",
-        "Jail": ".jail",
-        "JailStatus": ".jail",
-        "JobResult": ".jail",
+        "Jail": ".jails.jail",
+        "JailStatus": ".jails.jail",
+        "JobResult": ".jails.jail",
         "Rejected": ".verdict",
         "Verdict": ".verdict",
-        "open_jail": ".jail",
-        "probe_jails": ".jail",
+        "open_jail": ".jails.jail",
+        "probe_jails": ".jails.jail",
         "verify": ".verification",
     },
 )

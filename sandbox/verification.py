@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from qredit.errors import ConfigurationError, JailError
 from qredit.layout import StateLayout
-from qredit.sandbox.finding import Finding
-from qredit.sandbox.gate import check_gate
-from qredit.sandbox.gate_text import decode
+from qredit.sandbox.gate.check import check_gate
+from qredit.sandbox.gate.finding import Finding
+from qredit.sandbox.gate.text import decode
 from qredit.sandbox.payloads import (
     MAX_REPORT_BYTES,
     MAX_TRACE_REPLY,
@@ -31,7 +31,7 @@ from qredit.sandbox.verdict import Accepted, Kind, Rejected, Stage, Verdict, quo
 if TYPE_CHECKING:
     from qredit.contracts import States
     from qredit.credit.schema import Igm, Scale
-    from qredit.sandbox.jail import Jail, JobResult, Outcome
+    from qredit.sandbox.jails.jail import Jail, JobResult, Outcome
 
 TRACE_SECONDS: Final = 20.0
 """Wall clock of a trace; an ordinary one takes 0.2 seconds."""

@@ -124,7 +124,7 @@ def repository() -> Path:
 @pytest.fixture(scope="session")
 def lockdown(require: Require) -> None:
     """For tests that open the `lockdown` jail."""
-    from qredit.sandbox.jail import probe_jail
+    from qredit.sandbox.jails.jail import probe_jail
 
     status = probe_jail("lockdown")
     require("lockdown", None if status.available else status.detail)

@@ -80,9 +80,9 @@ def test_each_layer_that_lacks_is_told_with_its_remedy(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "switch").write_text("0\n")
-    monkeypatch.setattr("qredit.sandbox.landlock.version", lambda: 0)
-    monkeypatch.setattr("qredit.sandbox.seccomp.available", lambda: False)
-    monkeypatch.setattr("qredit.sandbox.bubblewrap.SWITCHES", ((str(tmp_path / "switch"), "0", "Switch it on."),))
+    monkeypatch.setattr("qredit.sandbox.inside.landlock.version", lambda: 0)
+    monkeypatch.setattr("qredit.sandbox.inside.seccomp.available", lambda: False)
+    monkeypatch.setattr("qredit.sandbox.jails.bubblewrap.SWITCHES", ((str(tmp_path / "switch"), "0", "Switch it on."),))
     monkeypatch.setattr("shutil.which", lambda name: None)
     done = cli("doctor", "--json")
     assert done.code == 0  # one jail works

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from qredit.credit import CreditGraph, apply_form, interpret, parse_graph, specialise
-from qredit.sandbox.tracing import trace_source
+from qredit.sandbox.tracing.trace import trace_source
 from tests.credit.corpus import CORPUS, LAYOUT, N_AGENTS, Function, agents_q, states
 
 

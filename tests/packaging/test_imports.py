@@ -160,9 +160,10 @@ def test_the_jails_child_needs_only_torch_and_the_credit_graph(house: House, tmp
         f"""
 import importlib, sys
 before = set(sys.modules)
-for name in ("qredit.sandbox.server", "qredit.sandbox.child", "qredit.sandbox.jobs", "qredit.sandbox.tracing"):
+INSIDE = "qredit.sandbox.inside."
+for name in (INSIDE + "server", INSIDE + "child", INSIDE + "jobs", "qredit.sandbox.tracing.trace"):
     importlib.import_module(name)
-from qredit.sandbox.jobs import warm_up
+from qredit.sandbox.inside.jobs import warm_up
 warm_up()
 foreign, ours = set({foreign!r}), set({ours!r})
 def unwanted(name):

@@ -14,14 +14,14 @@ from typing import Any, Final
 import pytest
 
 from qredit.errors import JailUnavailableError
-from qredit.sandbox.bubblewrap import open_bubblewrap
-from qredit.sandbox.container import open_docker
-from qredit.sandbox.jail import Jail, JobResult
-from qredit.sandbox.lockdown import open_lockdown, require_support
-from qredit.sandbox.pool import ServerJail
+from qredit.sandbox.jails.bubblewrap import open_bubblewrap
+from qredit.sandbox.jails.container import open_docker
+from qredit.sandbox.jails.jail import Jail, JobResult
+from qredit.sandbox.jails.lockdown import open_lockdown, require_support
+from qredit.sandbox.jails.pool import ServerJail
 
 SERVER_JOBS: Final = Path(__file__).parent / "server_jobs"
-"""Modules that stand in for `qredit.sandbox.jobs`; only jails import them."""
+"""Modules that stand in for `qredit.sandbox.inside.jobs`; only jails import them."""
 
 CANARY_NAME: Final = "TEST_API_KEY"
 CANARY: Final = "canary-3f9a17c2"

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from qredit.credit.schema import Header
 from qredit.layout import StateField, StateLayout
-from qredit.sandbox.contract import ContractError, ContractReport, ContractResourceError, check_contract
-from qredit.sandbox.contract_subject import RawFunction
+from qredit.sandbox.contract.check import ContractError, ContractReport, ContractResourceError, check_contract
+from qredit.sandbox.contract.subject import RawFunction
 
 LAYOUT = StateLayout(
     (

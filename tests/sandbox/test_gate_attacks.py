@@ -9,10 +9,10 @@ import sys
 
 import pytest
 
-from qredit.sandbox.gate import MAX_DEPTH, check_gate
-from qredit.sandbox.gate_rules import MAX_INTEGER
-from qredit.sandbox.gate_tables import BUILTINS, FORBIDDEN_ATTRIBUTES, MODULE_TABLES
-from qredit.sandbox.gate_text import MAX_BRACKETS, MAX_BYTES, MAX_CHAIN, MAX_INDENT, MAX_LINES, MAX_RUN
+from qredit.sandbox.gate.check import MAX_DEPTH, check_gate
+from qredit.sandbox.gate.rules import MAX_INTEGER
+from qredit.sandbox.gate.tables import BUILTINS, FORBIDDEN_ATTRIBUTES, MODULE_TABLES
+from qredit.sandbox.gate.text import MAX_BRACKETS, MAX_BYTES, MAX_CHAIN, MAX_INDENT, MAX_LINES, MAX_RUN
 from tests.sandbox import gate_attacks as attacks
 
 
@@ -297,7 +297,7 @@ def test_what_counts_as_a_builtin_does_not_depend_on_the_session() -> None:
     source = attacks.inside("best, _ = x.max(dim=1)")
     code = (
         "import builtins, sys\nbuiltins._ = 1\n"
-        "from qredit.sandbox.gate import check_gate\nprint(check_gate(sys.stdin.read()))"
+        "from qredit.sandbox.gate.check import check_gate\nprint(check_gate(sys.stdin.read()))"
     )
     run = subprocess.run([sys.executable, "-c", code], input=source, capture_output=True, text=True, check=True)
     assert run.stdout == "None\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from qredit.sandbox.gate import check_gate
+from qredit.sandbox.gate.check import check_gate
 from tests.credit.corpus import CORPUS, Function
 from tests.sandbox.gate_attacks import HEAD
 

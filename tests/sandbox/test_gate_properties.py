@@ -7,8 +7,8 @@ import re
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from qredit.sandbox.gate import check_gate
-from qredit.sandbox.gate_text import MAX_BRACKETS
+from qredit.sandbox.gate.check import check_gate
+from qredit.sandbox.gate.text import MAX_BRACKETS
 from qredit.sandbox.verdict import QUOTE_LIMIT
 from tests.sandbox.gate_attacks import FORBIDDEN_INSIDE, HEAD, UNSUPPORTED_INSIDE, inside
 

@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 
 import pytest
 
-from qredit.sandbox.jail import JobResult
+from qredit.sandbox.jails.jail import JobResult
 
 SECRET = "canary-3f9a17c2"
 

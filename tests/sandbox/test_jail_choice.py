@@ -15,10 +15,11 @@ import pytest
 
 import qredit.sandbox
 from qredit.errors import ConfigurationError, JailError, JailUnavailableError, UnknownNameError
-from qredit.sandbox import jail as jails
-from qredit.sandbox import landlock, lockdown, pool, probe, seccomp
-from qredit.sandbox.forkserver import ForkServer
-from qredit.sandbox.jail import Jail, JailStatus, JobResult, open_jail, probe_jail, probe_jails
+from qredit.sandbox.inside import landlock, probe, seccomp
+from qredit.sandbox.jails import jail as jails
+from qredit.sandbox.jails import lockdown, pool
+from qredit.sandbox.jails.forkserver import ForkServer
+from qredit.sandbox.jails.jail import Jail, JailStatus, JobResult, open_jail, probe_jail, probe_jails
 
 
 class ScriptedServer:
@@ -249,7 +250,7 @@ def test_the_rooms_door_names_what_it_has_and_loads_it_late() -> None:
     script = "import sys, qredit.sandbox; print([m for m in ('torch', 'numpy', 'ctypes') if m in sys.modules])"
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
     assert loaded.stdout.strip() == "[]"
-    assert qredit.sandbox.open_jail is importlib.import_module("qredit.sandbox.jail").open_jail
+    assert qredit.sandbox.open_jail is importlib.import_module("qredit.sandbox.jails.jail").open_jail
 
 
 def test_an_image_is_for_docker_only(monkeypatch: pytest.MonkeyPatch) -> None:

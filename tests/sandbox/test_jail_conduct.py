@@ -9,10 +9,10 @@ from typing import Protocol
 
 import pytest
 
-from qredit.sandbox import wire
-from qredit.sandbox.jail import Jail, JobResult
-from qredit.sandbox.seccomp import this_machine
-from qredit.sandbox.syscalls import ESCAPES, OTHER_PROCESSES, PROGRAMS, TABLE, number
+from qredit.sandbox.inside import wire
+from qredit.sandbox.inside.seccomp import this_machine
+from qredit.sandbox.inside.syscalls import ESCAPES, OTHER_PROCESSES, PROGRAMS, TABLE, number
+from qredit.sandbox.jails.jail import Jail, JobResult
 
 
 class Bench(Protocol):

@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qredit.errors import JailError
-from qredit.sandbox import exchange, wire
-from qredit.sandbox.exchange import Exchange, ServerLostError
-from qredit.sandbox.jail import JobResult
+from qredit.sandbox.inside import wire
+from qredit.sandbox.jails import exchange
+from qredit.sandbox.jails.exchange import Exchange, ServerLostError
+from qredit.sandbox.jails.jail import JobResult
 
 EXITED_0 = wire.Ended(0)
 KILLED_BY_9 = wire.Ended(9)

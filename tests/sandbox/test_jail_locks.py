@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from qredit.sandbox import kernel, landlock, limits
+from qredit.sandbox.inside import kernel, landlock, limits
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the locks are a matter of Linux")
 

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qredit.sandbox import seccomp, syscalls
-from qredit.sandbox.seccomp import ALLOW, KILL, Instruction, Policy, compile_policy, fail_with
-from qredit.sandbox.syscalls import MACHINES, TABLE, Machine, number
+from qredit.sandbox.inside import seccomp, syscalls
+from qredit.sandbox.inside.seccomp import ALLOW, KILL, Instruction, Policy, compile_policy, fail_with
+from qredit.sandbox.inside.syscalls import MACHINES, TABLE, Machine, number
 
 ARCHITECTURE: dict[Machine, int] = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 EPERM = 0x00050001

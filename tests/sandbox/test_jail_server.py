@@ -17,10 +17,11 @@ from pathlib import Path
 import pytest
 
 from qredit.errors import JailError
-from qredit.sandbox import child, forkserver, server
-from qredit.sandbox.exchange import Exchange
-from qredit.sandbox.lockdown import open_lockdown
-from qredit.sandbox.pool import ServerJail
+from qredit.sandbox.inside import child, server
+from qredit.sandbox.jails import forkserver
+from qredit.sandbox.jails.exchange import Exchange
+from qredit.sandbox.jails.lockdown import open_lockdown
+from qredit.sandbox.jails.pool import ServerJail
 
 SERVER_JOBS = Path(__file__).parent / "server_jobs"
 ANSWER = b'{"program": "programs.answer", "arguments": {"value": 42}}'
@@ -218,7 +219,7 @@ def test_a_server_handles_old_events_before_it_takes_new_jobs(
 
 PARENT = """
 import os, sys, threading
-from qredit.sandbox.lockdown import open_lockdown
+from qredit.sandbox.jails.lockdown import open_lockdown
 
 jail = open_lockdown(jobs="plain_jobs", import_path=[sys.argv[1]])
 threading.Thread(target=jail.run, args=("trace", sys.argv[2].encode()), kwargs={"timeout_seconds": 600}).start()

@@ -12,9 +12,10 @@ import pytest
 
 import qredit
 from qredit.errors import JailError
-from qredit.sandbox import forkserver, wire
-from qredit.sandbox.lockdown import open_lockdown
-from qredit.sandbox.pool import ServerJail
+from qredit.sandbox.inside import wire
+from qredit.sandbox.jails import forkserver
+from qredit.sandbox.jails.lockdown import open_lockdown
+from qredit.sandbox.jails.pool import ServerJail
 
 SERVER_JOBS = Path(__file__).parent / "server_jobs"
 ANSWER = b'{"program": "programs.answer", "arguments": {"value": 42}}'
@@ -98,7 +99,7 @@ def test_the_server_runs_the_very_package_of_its_parent(tmp_path: Path, kind: st
         target = Path(shutil.make_archive(str(tmp_path / "package"), "zip", target))
     script = """
 import sys, qredit
-from qredit.sandbox.lockdown import open_lockdown
+from qredit.sandbox.jails.lockdown import open_lockdown
 with open_lockdown(jobs="plain_jobs", import_path=[sys.argv[1]]) as jail:
     print(qredit.__file__, jail.run("trace", sys.argv[2].encode(), timeout_seconds=20).output)
 """

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from qredit.sandbox.jail import JobResult
-from qredit.sandbox.lockdown import open_lockdown
-from qredit.sandbox.pool import ServerJail
+from qredit.sandbox.jails.jail import JobResult
+from qredit.sandbox.jails.lockdown import open_lockdown
+from qredit.sandbox.jails.pool import ServerJail
 
 SERVER_JOBS = Path(__file__).parent / "server_jobs"
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qredit.sandbox.normalise import normalised_sha256
+from qredit.sandbox.gate.normalise import normalised_sha256
 
 SOURCE = '''import torch
 SCALE = 2.0

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qredit.layout import StateField, StateLayout
-from qredit.sandbox.probe_states import MAX_FIELDS, PER_EDGE, SHOWN, probe_states
+from qredit.sandbox.contract.probe_states import MAX_FIELDS, PER_EDGE, SHOWN, probe_states
 
 
 def field(name: str, size: int, low: float, high: float, entities: tuple[str, ...] = ()) -> StateField:

@@ -22,10 +22,11 @@ SCRIPT = """
 import errno, json, sys
 from functools import partial
 from qredit.errors import JailUnavailableError
-from qredit.sandbox import jail, kernel, landlock, seccomp, syscalls
-from qredit.sandbox.bubblewrap import open_bubblewrap
-from qredit.sandbox.container import open_docker
-from qredit.sandbox.lockdown import open_lockdown
+from qredit.sandbox.inside import kernel, landlock, seccomp, syscalls
+from qredit.sandbox.jails import jail
+from qredit.sandbox.jails.bubblewrap import open_bubblewrap
+from qredit.sandbox.jails.container import open_docker
+from qredit.sandbox.jails.lockdown import open_lockdown
 
 openers = {"bubblewrap": open_bubblewrap, "lockdown": open_lockdown, "docker": open_docker}
 for name in jail._JAILS:

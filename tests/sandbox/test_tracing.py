@@ -15,9 +15,9 @@ from qredit.credit import interpret, parse_graph
 from qredit.credit.schema import Header, Igm, Scale
 from qredit.errors import JailError
 from qredit.layout import StateField, StateLayout
-from qredit.sandbox.trace_candidate import load_candidate
-from qredit.sandbox.trace_failure import MESSAGE_LIMIT, TraceFailure
-from qredit.sandbox.tracing import trace_source
+from qredit.sandbox.tracing.candidate import load_candidate
+from qredit.sandbox.tracing.failure import MESSAGE_LIMIT, TraceFailure
+from qredit.sandbox.tracing.trace import trace_source
 from tests.credit.corpus import LAYOUT, states
 
 HEAD = """
@@ -307,10 +307,10 @@ import json, sys
 import torch
 torch.set_num_threads(1)
 from qredit.layout import StateLayout
-from qredit.sandbox import tracing
+from qredit.sandbox.tracing import trace
 
 sources, layout = json.load(sys.stdin)
-tracing.warm_up()
+trace.warm_up()
 loaded, locked, opened = set(sys.modules), [], []
 
 def audit(event, arguments):
@@ -323,9 +323,9 @@ locked.append(True)
 outcomes = []
 for source in sources:
     try:
-        graph = tracing.trace_source(source, StateLayout.from_json(layout), 3, scale="sum_to_n", igm="enforce")
+        graph = trace.trace_source(source, StateLayout.from_json(layout), 3, scale="sum_to_n", igm="enforce")
         outcomes.append(f"{len(graph)} bytes")
-    except tracing.TraceFailure as failure:
+    except trace.TraceFailure as failure:
         outcomes.append(failure.kind)
 locked.clear()
 new = sorted(set(sys.modules) - loaded)

@@ -47,7 +47,7 @@ def _packages() -> Iterator[Finding]:
 
 def _layers() -> Iterator[Finding]:
     """What the jails are built from; none is needed by itself."""
-    from qredit.sandbox.layers import layers
+    from qredit.sandbox.jails.layers import layers
 
     for layer in layers():
         yield Finding(layer.name, "ok" if layer.available else "note", layer.detail, layer.remedy)

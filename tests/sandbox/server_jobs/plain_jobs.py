@@ -1,4 +1,4 @@
-"""Stand-in for `qredit.sandbox.jobs` in tests: runs attacks and odd programs by name, without torch.
+"""Stand-in for `qredit.sandbox.inside.jobs` in tests: runs attacks and odd programs by name, without torch.
 
 The jail cannot tell them from a candidate: they run in the same locked child, with all of Python at hand.
 """

@@ -1,4 +1,4 @@
-"""Stand-in for `qredit.sandbox.jobs` in tests: runs `torch_programs` by name, with torch loaded by the server."""
+"""Stand-in for `qredit.sandbox.inside.jobs`: runs `torch_programs` by name, with torch loaded by the server."""
 
 from __future__ import annotations
 

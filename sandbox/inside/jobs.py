@@ -1,0 +1,128 @@
+"""What runs inside the jail's locked child, one job per process.
+
+`trace` executes the candidate's Python; whatever it returns is the candidate's word. `verify` never sees Python: it
+parses the credit graph, as data, and makes the contract checks. Needs the standard library, torch and the root
+package's `credit`, `layout` and `errors` only.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from qredit.credit import GraphError, Header, interpret, parse_graph
+from qredit.credit.schema import CreditGraph, Igm, Scale
+from qredit.layout import StateField, StateLayout
+from qredit.sandbox.contract.check import ContractError, ContractResourceError, check_contract
+from qredit.sandbox.payloads import TraceRefusal, TraceRequest, VerifyReport, VerifyRequest, pack_graph
+from qredit.sandbox.tracing import trace
+from qredit.sandbox.verdict import quoted
+
+WARM_LAYOUT = StateLayout(
+    (StateField(name="position", shape=(2, 2), unit="cells", low=0.0, high=4.0, meaning="Cell of each agent."),)
+)
+WARM_SOURCES = (
+    """
+import torch
+def credit(state):
+    near = torch.exp(-state["position"].abs().sum(dim=-1))
+    return near + 0.1, near.sum(dim=1, keepdim=True)
+""",
+    """
+import torch
+def tfcaf(agents_q, global_state):
+    weight = torch.softmax(global_state[:, :2], dim=1)
+    return (weight * agents_q).sum(dim=1, keepdim=True)
+""",
+)
+"""One function per form: tracing and checking them loads what those two import lazily."""
+
+
+def warm_up() -> None:
+    """Load everything that a job may import, before the server locks itself down: afterwards no file can be read."""
+    torch.set_num_threads(1)
+    trace.warm_up()
+    for source in WARM_SOURCES:
+        request = TraceRequest(source=source, layout=WARM_LAYOUT, n_agents=2, scale="sum_to_n", igm="enforce")
+        graph = _traced(request)
+        states = torch.arange(32, dtype=torch.float32).reshape(8, 4) % 5
+        _check(parse_graph(graph), VerifyRequest(graph, b"", WARM_LAYOUT, 2, "sum_to_n", "enforce"), states)
+
+
+def run_job(job: str, payload: bytes) -> bytes:
+    """Run one job.
+
+    Args:
+        job: `trace` or `verify`.
+        payload: `TraceRequest` or `VerifyRequest`, packed.
+
+    Returns:
+        A trace reply (see `payloads`) or a packed `VerifyReport`.
+    """
+    if job == "trace":
+        return _trace(TraceRequest.from_bytes(payload))
+    if job == "verify":
+        return _verify(VerifyRequest.from_bytes(payload)).to_bytes()
+    raise ValueError(f"unknown job `{job}`: the jail runs `trace` and `verify`")
+
+
+def _trace(request: TraceRequest) -> bytes:
+    try:
+        return pack_graph(_traced(request))
+    except trace.TraceFailure as failure:
+        return TraceRefusal(failure.kind, failure.message, failure.line).to_bytes()
+
+
+def _traced(request: TraceRequest) -> bytes:
+    scale, igm = cast("Scale", request.scale), cast("Igm", request.igm)
+    return trace.trace_source(request.source, request.layout, request.n_agents, scale=scale, igm=igm)
+
+
+def _verify(request: VerifyRequest) -> VerifyReport:
+    try:
+        graph = parse_graph(request.graph)
+    except GraphError as error:
+        return _rejected("graph", "graph", f"The credit graph is refused: {quoted(f'{error.what}: {error.cause}')}.")
+    mismatch = _mismatch(graph.header, request)
+    if mismatch:
+        return _rejected("graph", "graph", mismatch, graph.header.form)
+    states = torch.frombuffer(bytearray(request.states), dtype=torch.float32).reshape(-1, request.layout.size)
+    return _check(graph, request, states)
+
+
+def _check(graph: CreditGraph, request: VerifyRequest, states: Tensor) -> VerifyReport:
+    def run(state: Tensor, agents_q: Tensor | None) -> tuple[Tensor, ...]:
+        return interpret(graph, state=state, agents_q=agents_q)
+
+    try:
+        report = check_contract(graph.header, run, layout=request.layout, states=states)
+    except ContractResourceError as error:
+        return _rejected("contract", "resource", str(error), graph.header.form)
+    except ContractError as error:
+        return _rejected("contract", "contract", str(error), graph.header.form)
+    return VerifyReport("", "", "", graph.header.form, report.warnings, report.vdn_difference)
+
+
+_rejected_report = partial(VerifyReport, warnings=(), vdn_difference=0.0)
+
+
+def _rejected(stage: str, kind: str, message: str, form: str = "") -> VerifyReport:
+    return _rejected_report(stage=stage, kind=kind, message=message, form=form)
+
+
+def _mismatch(header: Header, request: VerifyRequest) -> str:
+    """How the header differs from what was asked for: only a forged graph's does."""
+    asked = {
+        "n_agents": request.n_agents,
+        "state_size": request.layout.size,
+        "scale": request.scale,
+        "igm": request.igm,
+    }
+    for key, value in asked.items():
+        found = getattr(header, key)
+        if found != value:
+            return f"The credit graph's header says {key} = {found}, but {value} was asked for. Write a plain function."
+    return ""

@@ -1,0 +1,188 @@
+"""The candidate's module: executed in a fresh namespace, its function found and tried on plain tensors."""
+
+from __future__ import annotations
+
+import builtins
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import CodeType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from qredit.credit.schema import Form
+from qredit.layout import StateLayout
+from qredit.sandbox.tracing.failure import FILENAME, CandidateCode, Place, TraceFailure, quiet, short
+
+FUNCTIONS: Mapping[str, Form] = {"credit": "weights", "tfcaf": "general", "QLLMNetwork": "general"}
+"""Name of the function -> form. `QLLMNetwork` is the name in listing 1 of the QLLM paper."""
+
+_READS_BY_NAME = re.compile(r"""\[\s*["']""")
+_PRIMES = (7, 11, 13, 17, 19, 23, 29, 31)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A function that ran once on plain tensors and returned what it should."""
+
+    source: str
+    """Its module."""
+    function: Callable[..., Any]
+    """`credit(state)`, or `tfcaf(agents_q, state)`."""
+    form: Form
+    """Which of the two."""
+    named: bool
+    """Whether `state` is a dictionary of named tensors; else it is the flat tensor `[B, S]`."""
+    layout: StateLayout
+    """The state's fields."""
+    example: tuple[Tensor, ...]
+    """Inputs to record with: the flat state, after `agents_q` in the general form."""
+
+    def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Run it on flat inputs; the results as a tuple."""
+        *first, state = inputs
+        result = self.function(*first, self.layout.named(state) if self.named else state)
+        return tuple(result) if isinstance(result, (tuple, list)) else (result,)
+
+
+def load_candidate(source: str, layout: StateLayout, n_agents: int) -> Candidate:
+    """Execute a module's text and try its function.
+
+    The weights form is called with the dictionary of named tensors first, or with the flat tensor first if the source
+    never reads anything by a name; if that raises, the other is tried. What the first attempt raised is
+    told if both fail.
+
+    Raises:
+        TraceFailure: no such function, or it does not run, or what it returns is neither weights nor a team value.
+    """
+    function, form = _find(_execute(source))
+    batch = next(p for p in _PRIMES if p not in _dimensions(layout, n_agents))
+    state = _example_state(layout, batch)
+    agents_q = torch.linspace(-2.0, 2.0, batch * n_agents).reshape(batch, n_agents)
+    example = (state,) if form == "weights" else (agents_q, state)
+    _check_arguments(source, function, form)
+    by_name = _READS_BY_NAME.search(source) is not None
+    failures = []
+    for named in (by_name, not by_name) if form == "weights" else (False,):
+        candidate = Candidate(source, function, form, named, layout, example)
+        try:
+            _try(candidate, n_agents)
+        except TraceFailure as failure:
+            failures.append(failure)
+            if failure.kind == "contract":
+                break  # it ran, so this is the kind of state that it wants
+        else:
+            return candidate
+    raise failures[0] if failures[-1].kind != "contract" else failures[-1]
+
+
+def _execute(source: str) -> dict[str, Any]:
+    namespace: dict[str, Any] = {"__name__": "credit_function", "__builtins__": builtins}
+    with CandidateCode(source), quiet():
+        exec(_as_forward(compile(source, FILENAME, "exec", dont_inherit=True)), namespace)
+    return namespace
+
+
+def _as_forward(code: CodeType) -> CodeType:
+    """Name every function `forward` inside: torch keeps source lines of recorded operations for such frames only."""
+    constants = tuple(_as_forward(c) if isinstance(c, CodeType) else c for c in code.co_consts)
+    return code.replace(co_consts=constants, co_name="forward")
+
+
+def _find(namespace: Mapping[str, Any]) -> tuple[Callable[..., Any], Form]:
+    found = [name for name in FUNCTIONS if callable(namespace.get(name))]
+    if len(found) != 1:
+        cause = f"there are several: {', '.join(found)}" if found else "there is none"
+        raise TraceFailure(
+            "contract",
+            f"The module must define one function `credit(state)` or `tfcaf(agents_q, global_state)`; {cause}.",
+        )
+    return namespace[found[0]], FUNCTIONS[found[0]]
+
+
+def _check_arguments(source: str, function: Callable[..., Any], form: Form) -> None:
+    wanted = ("state",) if form == "weights" else ("agents_q", "global_state")
+    with CandidateCode(source):
+        signature = inspect.signature(function)
+    try:
+        signature.bind(*wanted)
+    except TypeError as error:
+        message = f"The function is called with {len(wanted)} positional arguments, {', '.join(wanted)}: {error}."
+        raise TraceFailure("contract", message, _first_line(function)) from None
+
+
+class _PlainRun(CandidateCode):
+    """Around the first run: a missing field of the state is the commonest mistake."""
+
+    def __init__(self, candidate: Candidate) -> None:
+        super().__init__(candidate.source)
+        self.candidate = candidate
+
+    def failure(self, error: BaseException) -> TraceFailure:
+        failure = super().failure(error)
+        place = Place(self.source, failure.line)
+        key = error.args[0] if isinstance(error, KeyError) and error.args else None
+        if self.candidate.named and isinstance(key, str):
+            fields = ", ".join(f"`{f.name}` {['B', *f.shape]}".replace("'", "") for f in self.candidate.layout.fields)
+            message = f"{place}the state has no field `{short(key)}`. Its fields are {fields}."
+            return TraceFailure("trace", message, failure.line)
+        batch = self.candidate.example[0].shape[0]
+        if isinstance(error, RuntimeError):
+            message = f"{failure.message} (B is {batch} in this test run; write code for any B.)"
+            return TraceFailure("trace", message, failure.line)
+        return failure
+
+
+def _try(candidate: Candidate, n_agents: int) -> None:
+    inputs = tuple(t.clone() for t in candidate.example)
+    with _PlainRun(candidate), quiet():
+        results = candidate(*inputs)
+    batch, line = inputs[0].shape[0], _first_line(candidate.function)
+    widths = [n_agents, 1] if candidate.form == "weights" else [1]
+    what = "weights [B, N], or (weights [B, N], bias [B, 1])" if candidate.form == "weights" else "Q_tot [B, 1]"
+    if not 1 <= len(results) <= len(widths):
+        raise TraceFailure("contract", f"The function returns {len(results)} values. Return {what}.", line)
+    for name, result, width in zip(("weights", "bias"), results, widths, strict=False):
+        name = name if candidate.form == "weights" else "Q_tot"
+        if not isinstance(result, Tensor):
+            cause = f"The function returns {short(type(result).__name__)} as {name}. Return {what}."
+            raise TraceFailure("contract", cause, line)
+        if tuple(result.shape) != (batch, width):
+            shape = str(list(result.shape)).replace(str(batch), "B")
+            message = f"The function returns {name} of shape {shape}, it must be [B, {width}]. {_shape_remedy(result)}"
+            raise TraceFailure("contract", message, line)
+        if result.dtype != torch.float32:
+            cause = f"The function returns {name} of {result.dtype}. Add `.float()` at the end."
+            raise TraceFailure("contract", cause, line)
+    if any(t._version for t in inputs):
+        cause = "The function writes into its input. Copy it first: `x = x.clone()`, or use `torch.where`."
+        raise TraceFailure("contract", cause, line)
+
+
+def _first_line(function: Callable[..., Any]) -> int | None:
+    code = getattr(function, "__code__", None)
+    return code.co_firstlineno if inspect.iscode(code) else None
+
+
+def _shape_remedy(result: Tensor) -> str:
+    if result.dim() == 1:
+        return "Use keepdim=True, unsqueeze(1), or expand a vector of N weights over the batch."
+    return "Reduce or reshape it."
+
+
+def _dimensions(layout: StateLayout, n_agents: int) -> set[int]:
+    """Sizes that the batch of the example must not be confused with."""
+    return {n_agents, layout.size, *(f.size for f in layout.fields), *(d for f in layout.fields for d in f.shape)}
+
+
+def _example_state(layout: StateLayout, batch: int) -> Tensor:
+    """A state `[B, S]` with whole values inside each field's range, the same in every run."""
+    columns = []
+    for field in layout.fields:
+        low, high = max(field.low, -1e3), min(field.high, 1e3)
+        steps = torch.arange(batch * field.size, dtype=torch.float32).reshape(batch, field.size) * 0.618034 % 1.0
+        columns.append((low + (max(high, low) - low) * steps).round().clamp(low, max(high, low)))
+    return torch.cat(columns, dim=1)

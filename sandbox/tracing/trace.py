@@ -1,0 +1,84 @@
+"""From the text of a credit function to its credit graph. Runs inside the jail's child: it executes the text.
+
+`torch.export` records the function with a dynamic batch, turns writes into own temporaries into pure operations and
+unrolls loops; `write` writes what was recorded as an op list, and `parse_graph` checks it like a stranger's.
+Nothing of Python survives into the graph: no hook, no `autograd.Function`, no closure.
+"""
+
+from __future__ import annotations
+
+import re
+
+from qredit.credit import GraphError, parse_graph
+from qredit.credit.schema import Header, Igm, Scale
+from qredit.layout import StateField, StateLayout
+from qredit.sandbox.tracing.candidate import load_candidate
+from qredit.sandbox.tracing.failure import Place, TraceFailure
+from qredit.sandbox.tracing.record import record
+from qredit.sandbox.tracing.warm import BROKEN_SOURCES, SOURCES
+from qredit.sandbox.tracing.write import write_graph
+
+__all__ = ["TraceFailure", "trace_source", "warm_up"]
+
+
+def trace_source(source: str, layout: StateLayout, n_agents: int, *, scale: Scale, igm: Igm) -> bytes:
+    """Execute a module's text and write its function as a credit graph.
+
+    Args:
+        source: a module that defines `credit(state)` (weights form) or `tfcaf(agents_q, global_state)` or
+            `QLLMNetwork(agents_q, global_state)` (general form). `state` is a dictionary of tensors by the names of the
+            layout, or the flat tensor `[B, S]`, whichever the function runs with; `global_state` is flat.
+        layout: the fields of the flat state.
+        n_agents: `N`.
+        scale: written into the graph's header.
+        igm: written into the graph's header.
+
+    Returns:
+        The graph as canonical JSON, which `parse_graph` accepts.
+
+    Raises:
+        TraceFailure: the source cannot become a credit graph.
+        JailError: a library was loaded too late: our fault, not the source's.
+    """
+    candidate = load_candidate(source, layout, n_agents)
+    recording = record(candidate)
+    recorded = write_graph(recording, candidate.form, source)
+    header = Header(
+        form=candidate.form,
+        scale=scale,
+        igm=igm,
+        n_agents=n_agents,
+        state_size=layout.size,
+        has_bias=len(recorded.outputs) == 2,
+    )
+    data = recorded.to_bytes(header)
+    try:
+        parse_graph(data)
+    except GraphError as error:
+        node = re.match(r"node n(\d+) ", error.what)
+        place = Place(source, recorded.lines[int(node[1])] if node else None)
+        raise TraceFailure("graph", f"{place}{error.cause}. {error.remedy}", place.line) from None
+    return data
+
+
+def warm_up() -> None:
+    """Trace functions of every kind, good and broken, so that nothing is left to import when no file can be opened."""
+    for source in SOURCES:
+        trace_source(source, _WARM_LAYOUT, 3, scale="sum_to_n", igm="enforce")
+    for source in BROKEN_SOURCES:
+        try:
+            trace_source(source, _WARM_LAYOUT, 3, scale="sum_to_n", igm="enforce")
+        except TraceFailure:
+            continue
+        raise AssertionError(f"accepted a broken function:\n{source}")
+
+
+_WARM_LAYOUT = StateLayout(
+    (
+        StateField("agent_position", (3, 2), "cells", 0.0, 4.0, "Row and column of each agent."),
+        StateField("agent_level", (3,), "level", 1.0, 3.0, "Level of each agent."),
+        StateField("food_position", (2, 2), "cells", -1.0, 4.0, "Row and column of each food, -1 once it is gone."),
+        StateField("food_level", (2,), "level", 0.0, 6.0, "Level of each food."),
+        StateField("last_action", (3,), "index", 0.0, 5.0, "Each agent's last action."),
+    )
+)
