@@ -1,1 +1,1 @@
-"""The jailed side: fork server, locked child and its jobs. It needs only the standard library, torch, `qredit.credit`."""
+"""The jailed side: fork server, locked child and its jobs. It needs no more than torch and `qredit.credit`."""
