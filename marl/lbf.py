@@ -155,7 +155,14 @@ def _layout(simulator: Any) -> StateLayout:
     return StateLayout(
         (
             StateField(
-                "agent_position", (n, 2), "cells", 0, far, "Row and column of each agent, from 0.", ("agent_position",)
+                "agent_position",
+                (n, 2),
+                "cells",
+                0,
+                far,
+                "Row and column of each agent, from 0.",
+                ("agent_position",),
+                (0,),
             ),
             StateField(
                 "agent_level",
@@ -165,6 +172,7 @@ def _layout(simulator: Any) -> StateLayout:
                 top_player,
                 "Level of each agent; the levels of all agents that load a food together must reach the food's level.",
                 ("agent_level",),
+                (0,),
             ),
             StateField(
                 "food_position",
@@ -184,6 +192,7 @@ def _layout(simulator: Any) -> StateLayout:
                 N_ACTIONS - 1,
                 "Action that each agent chose in the step before; -1 before the first step.",
                 ("action",),
+                (0,),
             ),
         )
     )

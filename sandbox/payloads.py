@@ -111,6 +111,8 @@ class VerifyRequest:
     """Scale that the graph's header must have."""
     igm: str
     """IGM that the graph's header must have."""
+    exchangeable: bool = False
+    """Whether the credit should not depend on the agents' numbers."""
 
     def to_bytes(self) -> bytes:
         """Pack for the jail."""
@@ -120,6 +122,7 @@ class VerifyRequest:
             "n_agents": self.n_agents,
             "scale": self.scale,
             "igm": self.igm,
+            "exchangeable": self.exchangeable,
         }
         packed = json.dumps(header).encode("ascii")
         return _LENGTH.pack(len(packed)) + packed + self.graph + self.states

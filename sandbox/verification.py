@@ -73,6 +73,7 @@ class _Order:
     jail: Jail
     scale: Scale
     igm: Igm
+    exchangeable: bool
     started: float
 
     def rejected(self, stage: Stage, kind: Kind, message: str, line: int | None = None) -> Rejected:
@@ -86,7 +87,7 @@ class _Order:
 
     def verify(self, graph: bytes) -> JobResult:
         """Check a graph in the jail."""
-        request = VerifyRequest(graph, self.states, self.layout, self.n_agents, self.scale, self.igm)
+        request = VerifyRequest(graph, self.states, self.layout, self.n_agents, self.scale, self.igm, self.exchangeable)
         return self.jail.run(
             "verify", request.to_bytes(), timeout_seconds=VERIFY_SECONDS, output_limit=MAX_REPORT_BYTES
         )
@@ -101,6 +102,7 @@ def verify(
     jail: Jail,
     scale: Scale = "sum_to_n",
     igm: Igm = "enforce",
+    exchangeable: bool = False,
     gate: bool = True,
 ) -> Verdict:
     """Check one credit function; thread-safe.
@@ -113,17 +115,20 @@ def verify(
         jail: where the candidate's Python and the checks run.
         scale: `sum_to_n` or `raw`; hashed with the graph.
         igm: `enforce` or `relax`; hashed with the graph.
+        exchangeable: whether the agents are, so that credit which depends on an agent's number earns a warning; the
+            layout must say which axes run over the agents.
         gate: whether the syntax gate runs first; the layers behind it hold without it.
 
     Returns:
         `Accepted` with the credit graph, or `Rejected` with a message for the coder.
 
     Raises:
-        ConfigurationError: the states do not fit the layout.
+        ConfigurationError: the states or the number of agents do not fit the layout.
         JailError: the jail broke; says nothing about the source.
     """
     started = time.perf_counter()
-    order = _Order(layout, n_agents, _packed(states, layout), jail, scale, igm, started)
+    _require_agent_axes(layout, n_agents)
+    order = _Order(layout, n_agents, _packed(states, layout), jail, scale, igm, exchangeable, started)
     text = decode(source)
     if isinstance(text, Finding):  # a limit of the request to the jail, with the gate or without
         return order.rejected("gate", text.kind, f"{text.what}. {text.remedy}", text.line)
@@ -131,6 +136,17 @@ def verify(
         return order.rejected(refused.stage, refused.kind, refused.message, refused.line)
     graph = _trace(order, text)
     return graph if isinstance(graph, Rejected) else _judge(order, graph)
+
+
+def _require_agent_axes(layout: StateLayout, n_agents: int) -> None:
+    for field in layout.fields:
+        wrong = [axis for axis in field.agent_axes if field.shape[axis] != n_agents]
+        if wrong:
+            raise ConfigurationError(
+                f"state field `{field.name}` of shape {list(field.shape)}",
+                cause=f"axis {wrong[0]} is said to run over the agents, of which there are {n_agents}",
+                remedy="Correct `agent_axes` in the layout, or the number of agents.",
+            )
 
 
 def _packed(states: States, layout: StateLayout) -> bytes:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from qredit.credit.schema import Header
 from qredit.layout import StateLayout
-from qredit.sandbox.contract import credit, outputs
+from qredit.sandbox.contract import credit, equivariance, outputs
 from qredit.sandbox.contract.probe_states import probe_states
 from qredit.sandbox.contract.subject import SEED, RawFunction, Subject
 from qredit.sandbox.contract.subject import ContractError as ContractError
@@ -41,7 +41,9 @@ class ContractReport:
     """Share of the rollout states, in [0, 1], in which the credit differs from VDN's."""
 
 
-def check_contract(header: Header, run: RawFunction, *, layout: StateLayout, states: Tensor) -> ContractReport:
+def check_contract(
+    header: Header, run: RawFunction, *, layout: StateLayout, states: Tensor, exchangeable: bool = False
+) -> ContractReport:
     """Check a credit function on rollout states and on edge states made from them.
 
     Args:
@@ -49,6 +51,7 @@ def check_contract(header: Header, run: RawFunction, *, layout: StateLayout, sta
         run: the graph's raw outputs.
         layout: the named fields of the state.
         states: states of rollouts, `[M, S]`, float32, `M >= 1`.
+        exchangeable: whether credit that depends on an agent's number earns a warning.
 
     Raises:
         ContractError: the first check that fails; the text says what, where and the remedy.
@@ -60,4 +63,7 @@ def check_contract(header: Header, run: RawFunction, *, layout: StateLayout, sta
     for check in CHECKS:
         check(subject)
     difference = credit.vdn_difference(subject)
-    return ContractReport(tuple(credit.warnings_of(subject, difference)), difference)
+    warnings = list(credit.warnings_of(subject, difference))
+    if exchangeable:
+        warnings += equivariance.warnings_of(subject)
+    return ContractReport(tuple(warnings), difference)

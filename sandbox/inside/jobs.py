@@ -98,7 +98,9 @@ def _check(graph: CreditGraph, request: VerifyRequest, states: Tensor) -> Verify
         return interpret(graph, state=state, agents_q=agents_q)
 
     try:
-        report = check_contract(graph.header, run, layout=request.layout, states=states)
+        report = check_contract(
+            graph.header, run, layout=request.layout, states=states, exchangeable=request.exchangeable
+        )
     except ContractResourceError as error:
         return _rejected("contract", "resource", str(error), graph.header.form)
     except ContractError as error:

@@ -37,6 +37,8 @@ class StateField:
     """One sentence for the prompt: what it is and what special values mean."""
     entities: tuple[str, ...] = ()
     """The simulator's entities that this field depends on, such as `agents` or `foods`; a test perturbs each."""
+    agent_axes: tuple[int, ...] = ()
+    """Axes of `shape` that run over the agents, in their order: `(0,)` for one position per agent."""
 
     def __post_init__(self) -> None:
         if not FIELD_NAME.fullmatch(self.name):
@@ -57,6 +59,12 @@ class StateField:
                 f"state field `{self.name}` with values from {self.low} to {self.high}",
                 cause="the smallest value must not be above the largest, and both must be numbers",
                 remedy="Correct `low` and `high`; `-.inf` and `.inf` stand for no bound.",
+            )
+        if len(set(self.agent_axes)) < len(self.agent_axes) or not set(self.agent_axes) <= set(range(len(self.shape))):
+            raise TaskFileError(
+                f"state field `{self.name}` with `agent_axes` {list(self.agent_axes)}",
+                cause=f"its shape {list(self.shape)} has no such axes",
+                remedy="Name each axis that runs over the agents once, from 0.",
             )
 
     @property
@@ -105,6 +113,20 @@ class StateLayout:
         lead = tuple(array.shape[:-1])
         return {f.name: array[..., part].reshape(lead + f.shape) for f, part in self.slices()}
 
+    def renumbered(self, states: ArrayT, order: Sequence[int]) -> ArrayT:
+        """States `[..., S]` (numpy or torch) in which agent `i` is the one that was agent `order[i]`.
+
+        Only what `agent_axes` name moves.
+
+        Raises:
+            ValueError: an axis has another length than `order`.
+        """
+        numbers = list(range(self.size))
+        for field, part in self.slices():
+            numbers[part] = _moved(numbers[part], field, list(order))
+        array: Any = states
+        return array[..., numbers]  # type: ignore[no-any-return]
+
     def to_json(self) -> list[dict[str, Any]]:
         """The layout as JSON data; `from_json` reads it back."""
         return [
@@ -116,6 +138,7 @@ class StateLayout:
                 "high": f.high,
                 "meaning": f.meaning,
                 "entities": list(f.entities),
+                "agent_axes": list(f.agent_axes),
             }
             for f in self.fields
         ]
@@ -138,6 +161,7 @@ class StateLayout:
                         high=float(item["high"]),
                         meaning=str(item["meaning"]),
                         entities=tuple(str(e) for e in item.get("entities", ())),
+                        agent_axes=tuple(operator.index(a) for a in item.get("agent_axes", ())),
                     )
                     for item in data
                 )
@@ -146,3 +170,21 @@ class StateLayout:
             raise TaskFileError(
                 "state layout", cause=f"malformed field ({error!r})", remedy="Write it with `StateLayout.to_json`."
             ) from error
+
+
+def _moved(numbers: list[int], field: StateField, order: list[int]) -> list[int]:
+    """The numbers of one field after its agents have been put in this order."""
+    for axis in field.agent_axes:
+        if field.shape[axis] != len(order):
+            raise ValueError(
+                f"axis {axis} of `{field.name}` has {field.shape[axis]} entries, there are {len(order)} agents"
+            )
+        block = math.prod(field.shape[axis + 1 :])
+        row = block * field.shape[axis]
+        numbers = [
+            numbers[start + agent * block + i]
+            for start in range(0, field.size, row)
+            for agent in order
+            for i in range(block)
+        ]
+    return numbers

@@ -40,6 +40,7 @@ class FieldSpec(_Strict):
     high: float
     meaning: str
     entities: tuple[str, ...] = ()
+    agent_axes: tuple[int, ...] = ()
 
 
 class Task(_Strict):

@@ -188,6 +188,24 @@ def test_each_number_of_an_entity_reaches_its_own_place() -> None:
     assert before["food_position"] == after["food_position"]
 
 
+@pytest.mark.parametrize("board", [SMALL, "Foraging-2s-10x10-3p-3f-v3"])
+def test_renumbering_the_players_renumbers_what_the_layout_says(board: str) -> None:
+    """The agents as entities in the simulator change places; nothing else may tell the two worlds apart."""
+    states = []
+    for exchanged in (False, True):
+        environment = LevelBasedForaging(board, 1)
+        order = [*range(1, environment.n_agents), 0] if exchanged else [*range(environment.n_agents)]
+        environment.reset([11])
+        (simulator,) = simulators(environment)
+        simulator.players[0].level = 3 - simulator.players[1].level
+        simulator.players = [simulator.players[agent] for agent in order]
+        simulator._gen_valid_moves()
+        actions = [[NONE, LOAD, LOAD][agent] for agent in order]
+        states.append(environment.step(actions_of(*actions)).states[0].copy())
+    assert states[0].tolist() != states[1].tolist()
+    assert environment.layout.renumbered(states[0], order).tolist() == states[1].tolist()
+
+
 # Against the official simulator
 
 

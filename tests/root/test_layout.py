@@ -34,7 +34,12 @@ layouts = st.lists(
     unique_by=lambda row: row[0],
 ).map(
     lambda rows: StateLayout(
-        tuple(StateField(n, tuple(s), unit=m, low=a, high=b, meaning=m, entities=(m,)) for n, s, a, b, m in rows)
+        tuple(
+            StateField(
+                n, tuple(s), unit=m, low=a, high=b, meaning=m, entities=(m,), agent_axes=tuple(range(len(s)))[:1]
+            )
+            for n, s, a, b, m in rows
+        )
     )
 )
 
@@ -46,6 +51,50 @@ def test_offsets_by_hand() -> None:
         ("step", 4, 5),
         ("food_level", 5, 8),
     ]
+
+
+def agents_field(name: str, shape: tuple[int, ...], *axes: int) -> StateField:
+    return StateField(name, shape, unit="cells", low=0, high=1, meaning="A thing.", agent_axes=axes)
+
+
+PAIRS = StateLayout(
+    (
+        agents_field("agent_position", (3, 2), 0),
+        field("food", 2),
+        agents_field("distance", (3, 3), 0, 1),
+        agents_field("seen_by", (2, 3), 1),
+    )
+)
+
+
+def test_renumbered_by_hand() -> None:
+    """Agent 0 is now who was agent 2, agent 1 who was agent 0, agent 2 who was agent 1."""
+    moved = PAIRS.named(PAIRS.renumbered(np.arange(2 * PAIRS.size).reshape(2, -1), [2, 0, 1]))
+    assert {name: array[0].tolist() for name, array in moved.items()} == {
+        "agent_position": [[4, 5], [0, 1], [2, 3]],
+        "food": [6, 7],
+        "distance": [[16, 14, 15], [10, 8, 9], [13, 11, 12]],
+        "seen_by": [[19, 17, 18], [22, 20, 21]],
+    }
+    assert moved["agent_position"][1].tolist() == [[27, 28], [23, 24], [25, 26]]
+
+
+@given(st.permutations(range(3)))
+def test_renumbering_back_gives_the_state_again(order: list[int]) -> None:
+    states = torch.arange(4.0 * PAIRS.size).reshape(2, 2, -1)
+    back = [order.index(agent) for agent in range(3)]
+    assert torch.equal(PAIRS.renumbered(PAIRS.renumbered(states, order), back), states)
+
+
+def test_a_renumbering_of_other_agents_is_refused() -> None:
+    with pytest.raises(ValueError, match="axis 0 of `agent_position` has 3 entries, there are 2 agents"):
+        PAIRS.renumbered(np.zeros(PAIRS.size), [1, 0])
+
+
+@pytest.mark.parametrize(("shape", "axes"), [((), (0,)), ((3,), (1,)), ((3, 2), (0, 0)), ((3,), (-1,))])
+def test_agent_axes_that_are_not_there_are_refused(shape: tuple[int, ...], axes: tuple[int, ...]) -> None:
+    with pytest.raises(TaskFileError, match="has no such axes"):
+        agents_field("agent_position", shape, *axes)
 
 
 def test_named_by_hand() -> None:

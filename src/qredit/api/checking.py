@@ -118,6 +118,7 @@ def _verify(
         source,
         layout=subject.layout,
         n_agents=subject.n_agents,
+        exchangeable=subject.exchangeable,
         states=subject.states,
         jail=jail,
         scale=scale,

@@ -133,6 +133,7 @@ async def _ask(
             source,
             layout=subject.layout,
             n_agents=subject.n_agents,
+            exchangeable=subject.exchangeable,
             states=subject.states,
             jail=jail,
             scale=request.scale,

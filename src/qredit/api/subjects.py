@@ -34,6 +34,11 @@ class Subject:
     task: Task | None = None
     """The task, unless only sizes were given."""
 
+    @property
+    def exchangeable(self) -> bool:
+        """Whether the agents are exchangeable, as far as is known."""
+        return self.task is not None and self.task.exchangeable_agents
+
 
 def load_subject(name_or_path: str) -> Subject:
     """Load a task with its layout and probe states.
