@@ -1,7 +1,8 @@
 """Where generated code runs: the gate, the jails, tracing to a credit graph, the contract checks.
 
 `verify` is the door: it takes the Python that a language model wrote and gives back `Accepted` with a credit graph,
-or `Rejected` with a message for the model. It needs a jail from `open_jail`.
+or `Rejected` with a message for the model. It needs a jail from `open_jail`. `describe_all` runs the second kind of
+program, which puts observations into words.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from typing import TYPE_CHECKING
 from qredit._lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from qredit.sandbox.describing import Described as Described
+    from qredit.sandbox.describing import describe_all as describe_all
     from qredit.sandbox.jails.jail import Jail as Jail
-    from qredit.sandbox.jails.jail import JailStatus as JailStatus
-    from qredit.sandbox.jails.jail import JobResult as JobResult
     from qredit.sandbox.jails.jail import open_jail as open_jail
     from qredit.sandbox.jails.jail import probe_jails as probe_jails
     from qredit.sandbox.verdict import Accepted as Accepted
@@ -25,11 +26,11 @@ __getattr__, __dir__ = lazy_exports(
     __name__,
     {
         "Accepted": ".verdict",
+        "Described": ".describing",
         "Jail": ".jails.jail",
-        "JailStatus": ".jails.jail",
-        "JobResult": ".jails.jail",
         "Rejected": ".verdict",
         "Verdict": ".verdict",
+        "describe_all": ".describing",
         "open_jail": ".jails.jail",
         "probe_jails": ".jails.jail",
         "verify": ".verification",

@@ -6,8 +6,8 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import replace
 
-from qredit.sandbox.gate import tables
 from qredit.sandbox.gate.finding import Finding
+from qredit.sandbox.gate.profile import Profile
 
 MAX_NAME = 60
 """Longest name that is compared with others."""
@@ -37,15 +37,8 @@ class Hints:
         return replace(finding, remedy=f"Did you mean `{close[0]}`?") if close else finding
 
 
-def remedy_for(attribute: str) -> str:
-    """What to write in place of a well-known attribute, or nothing."""
-    if attribute in tables.RANDOM:
-        return "A credit function must be deterministic; remove the randomness."
-    return tables.REMEDIES.get(attribute, "")
-
-
-def remedy_within(module: str) -> str:
-    """What to write in place of an unknown attribute of a module, or of a tensor if the module is empty."""
+def remedy_within(module: str, profile: Profile) -> str:
+    """What to write in place of an unknown attribute of a module, or of anything else if the module is empty."""
     if module == "torch.nn":
-        return tables.REMEDIES["nn"]
-    return f"Use other functions of `{module}`." if module else "Use other tensor methods."
+        return profile.attribute_remedies["nn"]
+    return f"Use other functions of `{module}`." if module else profile.method_remedy

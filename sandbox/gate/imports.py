@@ -1,4 +1,4 @@
-"""Which imports a credit function may contain."""
+"""Which imports a program may contain."""
 
 from __future__ import annotations
 
@@ -7,47 +7,37 @@ from collections.abc import Iterator
 
 from qredit.sandbox.gate import tables
 from qredit.sandbox.gate.finding import Finding
-
-_ALLOWED = {"torch": {"torch"}, "math": {"math"}, "torch.nn.functional": {"F"}}
-"""`import MODULE as NAME`."""
-_ALLOWED_FROM: dict[str, frozenset[str]] = {
-    "__future__": frozenset({"annotations"}),
-    "typing": tables.TYPING_NAMES,
-    "torch": frozenset({"Tensor"}),
-    "torch.nn": frozenset({"functional"}),
-}
-_REMEDY = (
-    "Only `import torch`, `import torch.nn.functional as F`, `import math` and `from typing import ...` are available."
-)
+from qredit.sandbox.gate.profile import Profile
 
 
-def check_import(node: ast.Import | ast.ImportFrom, *, at_top: bool) -> Iterator[Finding]:
+def check_import(node: ast.Import | ast.ImportFrom, profile: Profile, *, at_top: bool) -> Iterator[Finding]:
     """Judge one import statement.
 
     Args:
+        node: the statement.
+        profile: what may be imported.
         at_top: whether it stands at module level.
     """
     if isinstance(node, ast.Import):
         for alias in node.names:
-            allowed = (alias.asname or alias.name) in _ALLOWED.get(alias.name, ())
-            yield from _judge(node, alias.name, alias.name.split("."), allowed=allowed)
+            if (alias.asname or alias.name) not in profile.imports.get(alias.name, ()):
+                yield _refused(node, profile, alias.name, alias.name.split("."))
     else:
         module = "." * node.level + (node.module or "")
         for alias in node.names:
             kept = "F" if alias.name == "functional" else alias.name
-            allowed = alias.name in _ALLOWED_FROM.get(module, ()) and (alias.asname or alias.name) == kept
-            yield from _judge(node, f"{module}.{alias.name}", [*module.split("."), alias.name], allowed=allowed)
+            allowed = alias.name in profile.imports_from.get(module, ()) and (alias.asname or alias.name) == kept
+            if not allowed:
+                yield _refused(node, profile, f"{module}.{alias.name}", [*module.split("."), alias.name])
     if not at_top:
         yield Finding(node.lineno, "an import stands inside a block", "Move it to the top.", column=node.col_offset)
 
 
-def _judge(node: ast.stmt, dotted: str, parts: list[str], *, allowed: bool) -> Iterator[Finding]:
-    if allowed:
-        return
+def _refused(node: ast.stmt, profile: Profile, dotted: str, parts: list[str]) -> Finding:
     shown = dotted if len(dotted) <= 60 else dotted[:57] + "..."
     internal = any(p.startswith("_") and p not in ("__future__", *tables.BENIGN_DUNDERS) for p in parts)
     if internal or set(parts) & tables.FORBIDDEN_ATTRIBUTES:
-        remedy = "It reaches beyond tensors; remove it: the function may only compute weights from its input."
-        yield Finding(node.lineno, f"importing `{shown}` is forbidden", remedy, "forbidden", node.col_offset)
-    else:
-        yield Finding(node.lineno, f"importing `{shown}` is not supported", _REMEDY, column=node.col_offset)
+        what = f"importing `{shown}` is forbidden"
+        return Finding(node.lineno, what, profile.forbidden_remedy, "forbidden", node.col_offset)
+    what = f"importing `{shown}` is not supported"
+    return Finding(node.lineno, what, profile.import_remedy, column=node.col_offset)

@@ -48,12 +48,17 @@ def decode(source: str | bytes) -> str | Finding:
         return Finding(line, "the text is not UTF-8", "Write plain UTF-8 text.")
 
 
-def check_text(text: str) -> Finding | None:
-    """The first limit that the text breaks, if any."""
+def check_text(text: str, instead: str = "tensor operations") -> Finding | None:
+    """The first limit that the text breaks, if any.
+
+    Args:
+        text: the source.
+        instead: what replaces long code, for the message.
+    """
     if text.removesuffix("\n").count("\n") >= MAX_LINES:
         return Finding(MAX_LINES + 1, f"the text has more than {MAX_LINES} lines", "Write a shorter function.")
     bare = _STRING_OR_COMMENT.sub(_blank, text)
-    return _check_characters(text, bare) or _check_nesting(bare)
+    return _check_characters(text, bare) or _check_nesting(bare, instead)
 
 
 def _blank(match: re.Match[str]) -> str:
@@ -77,7 +82,7 @@ def _check_characters(text: str, bare: str) -> Finding | None:
     return Finding(number, "a character outside ASCII stands in the code", remedy)
 
 
-def _check_nesting(bare: str) -> Finding | None:
+def _check_nesting(bare: str, instead: str) -> Finding | None:
     run = _PREFIX_RUN.search(bare)
     if run:
         line = bare.count("\n", 0, run.start()) + 1
@@ -85,7 +90,7 @@ def _check_nesting(bare: str) -> Finding | None:
     elifs = [match.start() for match in _ELIF.finditer(bare)]
     if len(elifs) > MAX_CHAIN:
         line = bare.count("\n", 0, elifs[MAX_CHAIN]) + 1
-        return Finding(line, f"there are more than {MAX_CHAIN} `elif`", "Compute with tensor operations.")
+        return Finding(line, f"there are more than {MAX_CHAIN} `elif`", f"Compute with {instead}.")
     for line, depth, statement in _statements(bare):
         if depth > MAX_BRACKETS:
             return Finding(line, f"brackets are nested deeper than {MAX_BRACKETS}", "Use helper variables.")

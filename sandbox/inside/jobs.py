@@ -1,8 +1,8 @@
 """What runs inside the jail's locked child, one job per process.
 
-`trace` executes the candidate's Python; whatever it returns is the candidate's word. `verify` never sees Python: it
-parses the credit graph, as data, and makes the contract checks. Needs the standard library, torch and the root
-package's `credit`, `layout` and `errors` only.
+`trace` and `describe` execute the candidate's Python; whatever they return is the candidate's word. `verify` never
+sees Python: it parses the credit graph, as data, and makes the contract checks. Needs the standard library, torch and
+the root package's `credit`, `layout` and `errors` only.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from qredit.credit import GraphError, Header, interpret, parse_graph
 from qredit.credit.schema import CreditGraph, Igm, Scale
 from qredit.layout import StateField, StateLayout
 from qredit.sandbox.contract.check import ContractError, ContractResourceError, check_contract
+from qredit.sandbox.descriptions import DescribeRequest
+from qredit.sandbox.inside import describe
 from qredit.sandbox.payloads import TraceRefusal, TraceRequest, VerifyReport, VerifyRequest, pack_graph
 from qredit.sandbox.tracing import trace
 from qredit.sandbox.verdict import quoted
@@ -45,6 +47,7 @@ def warm_up() -> None:
     """Load everything that a job may import, before the server locks itself down: afterwards no file can be read."""
     torch.set_num_threads(1)
     trace.warm_up()
+    describe.warm_up(WARM_LAYOUT)
     for source in WARM_SOURCES:
         request = TraceRequest(source=source, layout=WARM_LAYOUT, n_agents=2, scale="sum_to_n", igm="enforce")
         graph = _traced(request)
@@ -56,22 +59,31 @@ def run_job(job: str, payload: bytes) -> bytes:
     """Run one job.
 
     Args:
-        job: `trace` or `verify`.
-        payload: `TraceRequest` or `VerifyRequest`, packed.
+        job: `trace`, `verify` or `describe`.
+        payload: `TraceRequest`, `VerifyRequest` or `DescribeRequest`, packed.
 
     Returns:
-        A trace reply (see `payloads`) or a packed `VerifyReport`.
+        A trace reply (see `payloads`), a packed `VerifyReport` or a describe reply (see `descriptions`).
     """
     if job == "trace":
         return _trace(TraceRequest.from_bytes(payload))
     if job == "verify":
         return _verify(VerifyRequest.from_bytes(payload)).to_bytes()
-    raise ValueError(f"unknown job `{job}`: the jail runs `trace` and `verify`")
+    if job == "describe":
+        return _describe(DescribeRequest.from_bytes(payload))
+    raise ValueError(f"unknown job `{job}`: the jail runs `trace`, `verify` and `describe`")
 
 
 def _trace(request: TraceRequest) -> bytes:
     try:
         return pack_graph(_traced(request))
+    except trace.TraceFailure as failure:
+        return TraceRefusal(failure.kind, failure.message, failure.line).to_bytes()
+
+
+def _describe(request: DescribeRequest) -> bytes:
+    try:
+        return describe.describe_rows(request)
     except trace.TraceFailure as failure:
         return TraceRefusal(failure.kind, failure.message, failure.line).to_bytes()
 

@@ -7,7 +7,6 @@ after its files are read, and stops if it cannot.
 from __future__ import annotations
 
 import os
-import resource
 from pathlib import Path
 from typing import Final
 
@@ -26,7 +25,7 @@ JOB_DESCRIPTORS: Final = 16
 def mapped_bytes() -> int:
     """Give the address space that this process maps (VmSize)."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-    return pages * resource.getpagesize()
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def thread_count() -> int:
@@ -36,6 +35,8 @@ def thread_count() -> int:
 
 def limit_server() -> None:
     """Limit the server: no core dump, few descriptors; first in line when the machine runs out of memory."""
+    import resource  # not at the top: Windows has none, and must still be told that it has no jail
+
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     descriptors = SERVER_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(SERVER_DESCRIPTORS, hard)
@@ -45,6 +46,8 @@ def limit_server() -> None:
 
 def limit_job(*, address_space_bytes: int, cpu_seconds: int) -> None:
     """Limit a job's child, for good: soft and hard limits are the same."""
+    import resource
+
     limits = {
         resource.RLIMIT_AS: address_space_bytes,
         resource.RLIMIT_CPU: cpu_seconds,

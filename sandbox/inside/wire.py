@@ -63,6 +63,11 @@ def open_reply(reply: bytes) -> tuple[bytes, bytes] | None:
     return tag, content
 
 
+def public(version: str) -> str:
+    """A version without its local part, which tells builds of one version apart: `2.9.0+cpu` -> `2.9.0`."""
+    return version.partition("+")[0]
+
+
 @dataclass(frozen=True)
 class Start:
     """Order to start a job; the descriptors of its channel and handle travel with it."""

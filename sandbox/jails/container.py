@@ -18,13 +18,14 @@ import io
 import socket
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from qredit.errors import JailError
 from qredit.sandbox.inside import wire
 from qredit.sandbox.inside.limits import HEADROOM_BYTES
 from qredit.sandbox.jails import lockdown
-from qredit.sandbox.jails.container_engine import connect, create_container
+from qredit.sandbox.jails.container_engine import REMEDY, connect, create_container, start
 from qredit.sandbox.jails.exchange import GRACE_SECONDS, ServerLostError
 from qredit.sandbox.jails.forkserver import START_SECONDS, compare
 from qredit.sandbox.jails.jail import JobResult
@@ -105,7 +106,7 @@ class ContainerServer:
             )
             self._socket: socket.socket = getattr(self._attached, "_sock", self._attached)
             self._socket.settimeout(START_SECONDS)
-            self._container.start()
+            start(self._container)
             self._stream = io.BufferedReader(_Demultiplexed(self._socket, self._complain))
             self._greet(mounted=image is None)
             self._socket.settimeout(None)
@@ -172,10 +173,14 @@ class ContainerServer:
             raise JailError(
                 "the jail's container ended while it started",
                 cause=self._errors.decode("utf-8", "replace").strip() or f"it said nothing ({type(error).__name__})",
-                remedy="Run `qredit doctor`; check that the engine may mount the folder that Python lies in.",
+                remedy=REMEDY,
             ) from error
         here = wire.Hello.of_this_process(threads=1)
-        compare(hello, here, ("python", "qredit", "qredit_folder", "torch") if mounted else ("qredit", "torch"))
+        if mounted:
+            compare(hello, here, ("python", "qredit", "qredit_folder", "torch"))
+        else:  # a CUDA build here is a CPU build there
+            hello, here = (replace(each, torch=wire.public(each.torch)) for each in (hello, here))
+            compare(hello, here, ("qredit", "torch"), REMEDY)
 
     def _complain(self, text: bytes) -> None:
         self._errors = (self._errors + text)[-4000:]

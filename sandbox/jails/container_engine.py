@@ -32,10 +32,17 @@ IMAGE: Final = "qredit-jail"
 SERVER_BYTES: Final = 2 << 30
 """Memory for the server itself, before any job."""
 MOST_PROCESSES: Final = 64
+REMEDY: Final = (
+    "On the machine of the engine itself, leave `--sandbox-image` out; elsewhere build an image with "
+    "`qredit doctor --build-image` and name it."
+)
 
 
-def connect() -> docker.DockerClient:
+def connect(timeout_seconds: int = 60) -> docker.DockerClient:
     """Reach the engine that `DOCKER_HOST` names, or the one at the usual socket.
+
+    Args:
+        timeout_seconds: how long it may take to say something.
 
     Raises:
         JailUnavailableError: there is none, or it refuses.
@@ -43,11 +50,17 @@ def connect() -> docker.DockerClient:
     import docker
 
     url = os.environ.get("DOCKER_HOST") or USUAL_SOCKET
+    if url.startswith("unix://") and not hasattr(socket, "AF_UNIX"):
+        raise lockdown.unavailable(
+            "docker",
+            f"`{sys.platform}` has no Unix sockets",
+            "Use it from Linux: WSL 2 on Windows, or set DOCKER_HOST.",
+        )
     try:
         if url.startswith("unix://"):  # asked first: the SDK would leave a socket open when nobody listens
             with socket.socket(socket.AF_UNIX) as trial:
                 trial.connect(url.removeprefix("unix://"))
-        client = docker.from_env(timeout=60)
+        client = docker.from_env(timeout=timeout_seconds)
     except (docker.errors.DockerException, OSError) as error:
         raise lockdown.unavailable(
             "docker",
@@ -94,7 +107,25 @@ def create_container(
         raise JailUnavailableError(
             "jail `docker` is not available",
             cause=f"the engine refused the container: {str(error)[:300]}",
-            remedy="Check that the image exists, or leave `--sandbox-image` out on the machine of the engine itself.",
+            remedy=REMEDY,
+        ) from error
+
+
+def start(container: Container) -> None:
+    """Start it.
+
+    Raises:
+        JailUnavailableError: there is no Python in it, or the engine refused.
+    """
+    import docker
+
+    try:
+        container.start()
+    except docker.errors.DockerException as error:
+        raise JailUnavailableError(
+            "jail `docker` is not available",
+            cause=f"the engine could not start the container: {str(error)[:300]}",
+            remedy=REMEDY,
         ) from error
 
 

@@ -219,9 +219,12 @@ class ForkServer:
 
 
 EVERYTHING: Final = ("python", "torch", "qredit", "qredit_folder", "threads")
+ONE_INSTALLATION: Final = "Install qredit and torch once, in one environment, and start qredit from there."
 
 
-def compare(server: wire.Hello, here: wire.Hello, names: Sequence[str] = EVERYTHING) -> None:
+def compare(
+    server: wire.Hello, here: wire.Hello, names: Sequence[str] = EVERYTHING, remedy: str = ONE_INSTALLATION
+) -> None:
     """Check that the server is this very Python, torch and qredit, and that it has one thread.
 
     Raises:
@@ -233,5 +236,5 @@ def compare(server: wire.Hello, here: wire.Hello, names: Sequence[str] = EVERYTH
             raise JailError(
                 f"the jail's server has another `{name}`",
                 cause=f"it has `{found}`, expected `{expected}`",
-                remedy="Install qredit and torch once, in one environment, and start qredit from there.",
+                remedy=remedy,
             )

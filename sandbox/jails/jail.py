@@ -14,7 +14,7 @@ from typing import Final, Literal, Protocol, Self
 
 from qredit.errors import ConfigurationError, JailError, JailUnavailableError, UnknownNameError
 
-Job = Literal["trace", "verify"]
+Job = Literal["trace", "verify", "describe"]
 Outcome = Literal["done", "timeout", "output_limit", "killed", "silent_exit"]
 
 DEFAULT_OUTPUT_LIMIT: Final = 200_000

@@ -5,9 +5,8 @@ from __future__ import annotations
 import builtins
 import inspect
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from types import CodeType
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -21,7 +20,9 @@ FUNCTIONS: Mapping[str, Form] = {"credit": "weights", "tfcaf": "general", "QLLMN
 """Name of the function -> form. `QLLMNetwork` is the name in listing 1 of the QLLM paper."""
 
 _READS_BY_NAME = re.compile(r"""\[\s*["']""")
-_PRIMES = (7, 11, 13, 17, 19, 23, 29, 31)
+_BATCHES = (7, 11, 13, 17, 19, 23, 29, 31)
+_OTHER_BATCHES = (10, 16, 22, 26, 28, 34, 38, 46)
+"""Even, so that code for odd batches differs."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,10 @@ class Candidate:
     """The state's fields."""
     example: tuple[Tensor, ...]
     """Inputs to record with: the flat state, after `agents_q` in the general form."""
+    other_example: tuple[Tensor, ...]
+    """The same with other values and another batch size."""
+    results: tuple[Tensor, ...] = ()
+    """What it returned for them when it ran for the first time."""
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Run it on flat inputs; the results as a tuple."""
@@ -59,37 +64,28 @@ def load_candidate(source: str, layout: StateLayout, n_agents: int) -> Candidate
         TraceFailure: no such function, or it does not run, or what it returns is neither weights nor a team value.
     """
     function, form = _find(_execute(source))
-    batch = next(p for p in _PRIMES if p not in _dimensions(layout, n_agents))
-    state = _example_state(layout, batch)
-    agents_q = torch.linspace(-2.0, 2.0, batch * n_agents).reshape(batch, n_agents)
-    example = (state,) if form == "weights" else (agents_q, state)
+    example, other = (_example(layout, n_agents, form, batches) for batches in (_BATCHES, _OTHER_BATCHES))
     _check_arguments(source, function, form)
     by_name = _READS_BY_NAME.search(source) is not None
     failures = []
     for named in (by_name, not by_name) if form == "weights" else (False,):
-        candidate = Candidate(source, function, form, named, layout, example)
+        candidate = Candidate(source, function, form, named, layout, example, other)
         try:
-            _try(candidate, n_agents)
+            results = _try(candidate, n_agents)
         except TraceFailure as failure:
             failures.append(failure)
             if failure.kind == "contract":
                 break  # it ran, so this is the kind of state that it wants
         else:
-            return candidate
+            return replace(candidate, results=results)
     raise failures[0] if failures[-1].kind != "contract" else failures[-1]
 
 
 def _execute(source: str) -> dict[str, Any]:
     namespace: dict[str, Any] = {"__name__": "credit_function", "__builtins__": builtins}
     with CandidateCode(source), quiet():
-        exec(_as_forward(compile(source, FILENAME, "exec", dont_inherit=True)), namespace)
+        exec(compile(source, FILENAME, "exec", dont_inherit=True), namespace)
     return namespace
-
-
-def _as_forward(code: CodeType) -> CodeType:
-    """Name every function `forward` inside: torch keeps source lines of recorded operations for such frames only."""
-    constants = tuple(_as_forward(c) if isinstance(c, CodeType) else c for c in code.co_consts)
-    return code.replace(co_consts=constants, co_name="forward")
 
 
 def _find(namespace: Mapping[str, Any]) -> tuple[Callable[..., Any], Form]:
@@ -111,7 +107,7 @@ def _check_arguments(source: str, function: Callable[..., Any], form: Form) -> N
         signature.bind(*wanted)
     except TypeError as error:
         message = f"The function is called with {len(wanted)} positional arguments, {', '.join(wanted)}: {error}."
-        raise TraceFailure("contract", message, _first_line(function)) from None
+        raise TraceFailure("contract", message, first_line(function)) from None
 
 
 class _PlainRun(CandidateCode):
@@ -136,11 +132,11 @@ class _PlainRun(CandidateCode):
         return failure
 
 
-def _try(candidate: Candidate, n_agents: int) -> None:
+def _try(candidate: Candidate, n_agents: int) -> tuple[Tensor, ...]:
     inputs = tuple(t.clone() for t in candidate.example)
     with _PlainRun(candidate), quiet():
         results = candidate(*inputs)
-    batch, line = inputs[0].shape[0], _first_line(candidate.function)
+    batch, line = inputs[0].shape[0], first_line(candidate.function)
     widths = [n_agents, 1] if candidate.form == "weights" else [1]
     what = "weights [B, N], or (weights [B, N], bias [B, 1])" if candidate.form == "weights" else "Q_tot [B, 1]"
     if not 1 <= len(results) <= len(widths):
@@ -160,9 +156,11 @@ def _try(candidate: Candidate, n_agents: int) -> None:
     if any(t._version for t in inputs):
         cause = "The function writes into its input. Copy it first: `x = x.clone()`, or use `torch.where`."
         raise TraceFailure("contract", cause, line)
+    return tuple(result.detach().clone() for result in results)
 
 
-def _first_line(function: Callable[..., Any]) -> int | None:
+def first_line(function: Callable[..., Any]) -> int | None:
+    """Line of the source in which a function begins, if it is one."""
     code = getattr(function, "__code__", None)
     return code.co_firstlineno if inspect.iscode(code) else None
 
@@ -178,11 +176,20 @@ def _dimensions(layout: StateLayout, n_agents: int) -> set[int]:
     return {n_agents, layout.size, *(f.size for f in layout.fields), *(d for f in layout.fields for d in f.shape)}
 
 
+def _example(layout: StateLayout, n_agents: int, form: Form, batches: Sequence[int]) -> tuple[Tensor, ...]:
+    """Inputs of the first batch size that no dimension of the state has, the same in every run."""
+    batch = next(size for size in batches if size not in _dimensions(layout, n_agents))
+    state = _example_state(layout, batch)
+    agents_q = torch.linspace(-2.0, 2.0, batch * n_agents).reshape(batch, n_agents)
+    return (state,) if form == "weights" else (agents_q, state)
+
+
 def _example_state(layout: StateLayout, batch: int) -> Tensor:
-    """A state `[B, S]` with whole values inside each field's range, the same in every run."""
+    """A state `[B, S]` with whole values inside each field's range; no two batch sizes start alike."""
     columns = []
     for field in layout.fields:
         low, high = max(field.low, -1e3), min(field.high, 1e3)
-        steps = torch.arange(batch * field.size, dtype=torch.float32).reshape(batch, field.size) * 0.618034 % 1.0
+        steps = torch.arange(batch * field.size, dtype=torch.float32).reshape(batch, field.size) * 0.618034
+        steps = (steps + batch * 0.414214) % 1.0
         columns.append((low + (max(high, low) - low) * steps).round().clamp(low, max(high, low)))
     return torch.cat(columns, dim=1)

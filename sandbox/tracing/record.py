@@ -1,226 +1,132 @@
-"""`torch.export` of a candidate with a dynamic batch, and its errors in the words of a coder."""
+"""A candidate as pure operations that fit every batch: it runs twice, and what differs must be the batch size.
+
+The two runs have different states, so that a value of a tensor which found its way into the program shows as well. What
+the function does at these two batch sizes is what the graph does at all of them.
+"""
 
 from __future__ import annotations
 
-import logging
-import re
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cache
-from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
-from torch._dispatch.python import enable_python_dispatcher
-from torch._subclasses.functional_tensor import dispatch_functionalize
-from torch.export import Dim, ExportedProgram, default_decompositions, export
-from torch.export.graph_signature import InputKind, InputSpec
-from torch.fx import Graph, Interpreter, Node
-from torch.fx.experimental.proxy_tensor import make_fx
-from torch.fx.traceback import preserve_node_meta
 
-from qredit.credit.opset import operations
 from qredit.sandbox.tracing.candidate import Candidate
-from qredit.sandbox.tracing.failure import FILENAME, CandidateCode, Place, TraceFailure, place_of, quiet, short, text_of
-from qredit.sandbox.tracing.words import remedy_of
-
-BATCH_MAX = 65536
-"""Largest batch that the recording is made for; the smallest is 2, since torch treats 1 apart."""
-
-_FRAME = re.compile(rf'File "{re.escape(FILENAME)}", line (\d+)')
-
-_BRANCH = (
-    "the program's path depends on values of tensors, which differ from state to state. "
-    "Compute both sides and choose with `torch.where(condition, a, b)`, or multiply by a 0/1 mask."
-)
-_NUMBER = (
-    "it turns a tensor into a Python number, so it cannot work for a whole batch. Keep it a tensor "
-    "(no `.item()`, `int(x)`, `float(x)`), for example with `gather` or broadcasting."
-)
-_BATCH = (
-    "the code is bound to one batch size: it loops over the batch, or uses `len(x)`, `int(...)` or a fixed number "
-    "where the batch size belongs. Use `x.shape[0]` only as a size (`torch.zeros(B, N)`, `view(B, -1)`) and compute "
-    "all rows at once; loops over agents are fine."
-)
-_STACK = "it builds a tensor out of tensor values. Use `torch.stack([a, b], dim=-1)` instead of `torch.tensor([a, b])`."
-_TAKE = "torch records `take_along_dim` for one batch size only. Use `x.gather(dim, index)`, which does the same."
-_NUMPY = "it leaves torch (numpy or Python numbers). Use the functions of torch on tensors."
-
-
-@dataclass(frozen=True)
-class Recording:
-    """A candidate as a pure graph of `aten` operations."""
-
-    graph: Graph
-    """Placeholders, operations, one output."""
-    held: tuple[Tensor | None, ...]
-    """For each placeholder the tensor that the function holds, or `None` for one of its inputs."""
+from qredit.sandbox.tracing.failure import CandidateCode, Place, TraceFailure, place_of, quiet, short, text_of
+from qredit.sandbox.tracing.recorder import Run, run_recorded
+from qredit.sandbox.tracing.recording import BatchSize, Recording, Step, values_in
+from qredit.sandbox.tracing.words import BATCH, NUMPY, STACK
 
 
 def record(candidate: Candidate) -> Recording:
-    """Record a candidate as a pure graph of `aten` operations that works for any batch.
-
-    `torch.export` sees to the batch; then its graph is traced once more, on the same fake tensors, to decompose it and
-    to turn in-place operations into pure ones. `ExportedProgram.run_decompositions` does the same and takes four times
-    as long.
+    """Record a candidate as pure `aten` operations that work for any batch.
 
     Raises:
         TraceFailure: it cannot be recorded, with the line and a remedy.
     """
-    batch = Dim("batch", min=2, max=BATCH_MAX)
-    shapes = tuple({0: batch} for _ in candidate.example)
-    module = _OneInput(candidate) if len(candidate.example) == 1 else _TwoInputs(candidate)
-    with _guards() as guards, _Recording(candidate.source, guards), quiet():
-        program = export(module, candidate.example, dynamic_shapes=shapes, strict=False)
-        _refuse_randomness(program.graph, candidate.source)
-        return Recording(_pure(program), _held(program))
-
-
-def line_of(recorded: Node) -> int | None:
-    """Line of the candidate that a recorded operation stems from."""
-    found = _FRAME.findall(recorded.meta.get("stack_trace") or "")
-    return int(found[-1]) if found else None
-
-
-def _refuse_randomness(graph: Graph, source: str) -> None:
-    """Refuse it by its own name, before it is decomposed."""
-    for recorded in graph.nodes:
-        if torch.Tag.nondeterministic_seeded in getattr(recorded.target, "tags", ()):
-            place = Place(source, line_of(recorded))
-            raise TraceFailure("unsupported", f"{place}{remedy_of(str(recorded.target))}", place.line)
-
-
-def _pure(program: ExportedProgram) -> Graph:
-    exported = program.graph_module
-    inputs = [node.meta["val"] for node in exported.graph.nodes if node.op == "placeholder"]
-
-    def run(*values: Tensor) -> Any:
-        return _Replay(exported).run(*values)
-
-    # The metadata holds the lines of the candidate; without the Python dispatcher some kernels want concrete sizes.
-    with inputs[0].fake_mode, enable_python_dispatcher(), preserve_node_meta():
-        traced = make_fx(dispatch_functionalize(run), decomposition_table=_decompositions(), tracing_mode="fake")
-        graph: Graph = traced(*inputs).graph
-        return graph
-
-
-def _held(program: ExportedProgram) -> tuple[Tensor | None, ...]:
-    def held(spec: InputSpec) -> Tensor | None:
-        if spec.kind == InputKind.USER_INPUT:
-            return None
-        tensors: Mapping[Any, Any] = program.constants if spec.target in program.constants else program.state_dict
-        tensor: Tensor = tensors[spec.target]
-        return tensor
-
-    return tuple(held(spec) for spec in program.graph_signature.input_specs)
-
-
-class _OneInput(torch.nn.Module):
-    """The weights form as a module: `torch.export` wants named inputs."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, state: Tensor) -> Any:
-        return self.function(state)
-
-
-class _TwoInputs(_OneInput):
-    """The general form."""
-
-    def forward(self, agents_q: Tensor, state: Tensor) -> Any:  # type: ignore[override]
-        return self.function(agents_q, state)
-
-
-@cache
-def _decompositions() -> dict[Any, Callable[..., Any]]:
-    """How to express operations that no credit graph has by others, perhaps allowed ones."""
-    allowed = {operation.call for operation in operations().values()}
-    table: dict[Any, Callable[..., Any]] = default_decompositions()
-    return {op: table[op] for op in table if op not in allowed}
-
-
-class _Replay(Interpreter):
-    """Runs an exported graph with `one_hot` in words of our own."""
-
-    def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return super().call_function(_one_hot if target is torch.ops.aten.one_hot.default else target, args, kwargs)
-
-
-def _one_hot(index: Tensor, num_classes: int = -1) -> Tensor:
-    """`one_hot` without torch's check that the index is in range: outside it, the row is zero."""
-    if num_classes < 1:
-        raise TraceFailure("unsupported", "`one_hot` needs the number of classes: `F.one_hot(index, num_classes)`.")
-    classes = torch.arange(num_classes, device=index.device)
-    return (index.unsqueeze(-1) == classes).to(torch.int64)
+    with _Recording(candidate.source), quiet():
+        first = run_recorded(candidate, candidate.example, candidate.source)
+    with _OtherBatch(candidate.source), quiet():
+        second = run_recorded(candidate, candidate.other_example, candidate.source)
+    sizes = candidate.example[0].shape[0], candidate.other_example[0].shape[0]
+    return _Comparison(candidate.source, *sizes).of(first, second)
 
 
 class _Recording(CandidateCode):
     """Around the recording: the function already ran on plain tensors, so what fails now is about recording."""
 
-    def __init__(self, source: str, guards: _GuardLines) -> None:
-        super().__init__(source)
-        self.guards = guards
-
     def failure(self, error: BaseException) -> TraceFailure:
         place = place_of(error, self.source)
         text = text_of(error)
-        if "Constraints violated" in text:
-            place = Place(self.source, self.guards.line("specialized it to be a constant" in text))
-            special = {"take_along_dim": _TAKE, "tolist": _NUMPY}
-            cause = next((words for name, words in special.items() if name in place.code), _BATCH)
-        elif "numpy" in text:
-            cause = _NUMPY
-        elif type(error).__name__ == "GuardOnDataDependentSymNode":
-            cause = _NUMBER if any(call in place.code for call in ("int(", "float(", "range(", "[")) else _BRANCH
-            cause = _BRANCH if place.code.startswith(("if ", "elif ", "while ", "assert ")) else cause
-        elif "data is not allocated yet" in text:
-            cause = _STACK
-        else:
-            cause = f"it runs, but cannot be recorded for every batch size: {type(error).__name__}: {short(text)}"
+        cause = f"it runs, but cannot be recorded: {type(error).__name__}: {short(text)}"
+        cause = STACK if "data is not allocated yet" in text else NUMPY if "numpy" in text else cause
         return TraceFailure("trace", f"{place}{cause}", place.line)
 
 
-class _GuardLines(logging.Handler):
-    """Remembers at which line of the candidate the recording had to assume something about the batch size.
+class _OtherBatch(CandidateCode):
+    """Around the second run: what worked for one batch does not for another."""
 
-    torch's final complaint names no line, but it logs each assumption at the moment it makes it.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(logging.INFO)
-        self.seen: list[tuple[str, int]] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if "guard added" not in str(record.msg) or not isinstance(record.args, tuple) or len(record.args) < 2:
-            return
-        frame: FrameType | None = sys._getframe()
-        while frame is not None and frame.f_code.co_filename != FILENAME:
-            frame = frame.f_back
-        if frame is not None:
-            self.seen.append((str(record.args[1]), frame.f_lineno))
-
-    def line(self, fixed: bool) -> int | None:
-        """Line of the assumption: that the batch size is `fixed` to a constant, or another."""
-        lines = [line for text, line in self.seen if not fixed or text.startswith("Eq(")]
-        if not lines:
-            return None
-        return lines[0] if fixed else lines[-1]
+    def failure(self, error: BaseException) -> TraceFailure:
+        place = place_of(error, self.source)
+        return TraceFailure("trace", f"{place}{BATCH}", place.line)
 
 
-@contextmanager
-def _guards() -> Iterator[_GuardLines]:
-    logger = logging.getLogger("torch.fx.experimental.symbolic_shapes")
-    handler = _GuardLines()
-    before = logger.handlers, logger.level, logger.propagate
-    logger.handlers, logger.propagate = [handler], False  # torch's own handler would print
-    logger.setLevel(logging.INFO)
-    try:
-        yield handler
-    finally:
-        logger.handlers, level, logger.propagate = before
-        logger.setLevel(level)
+class _Comparison:
+    """Two runs of one function, at batch sizes `b` and `c`."""
+
+    def __init__(self, source: str, b: int, c: int) -> None:
+        self._source, self._b, self._c = source, b, c
+        self._line: int | None = None
+
+    def of(self, first: Run, second: Run) -> Recording:
+        """What both have in common."""
+        steps = []
+        for one, other in zip(first.steps, second.steps, strict=False):
+            self._line = one.line or self._line
+            steps.append(self._step(one, other))
+        if len(first.steps) != len(second.steps):
+            longer = max(first.steps, second.steps, key=len)
+            self._line = longer[len(steps)].line or self._line
+            self._refuse()
+        if first.outputs != second.outputs:
+            self._refuse()
+        self._constants(first, second)
+        shapes = tuple(
+            tuple(self._size(x, y) for x, y in zip(one.shape, other.shape, strict=True))
+            for one, other in zip(first.tensors, second.tensors, strict=True)
+        )
+        return Recording(first.inputs, first.constants, tuple(steps), first.outputs, tuple(first.tensors), shapes)
+
+    def _refuse(self) -> NoReturn:
+        place = Place(self._source, self._line)
+        raise TraceFailure("trace", f"{place}{BATCH}", place.line)
+
+    def _step(self, one: Step, other: Step) -> Step:
+        if one.operation is not other.operation or one.results != other.results or one.line != other.line:
+            self._refuse()
+        grows = _grows(one.operation)
+        names = [a.name for a in one.operation._schema.arguments]
+        args = tuple(self._same(x, y, name in grows) for name, x, y in zip(names, one.args, other.args, strict=False))
+        if len(one.args) != len(other.args) or one.kwargs.keys() != other.kwargs.keys():
+            self._refuse()
+        kwargs = {name: self._same(x, other.kwargs[name], name in grows) for name, x in one.kwargs.items()}
+        return Step(one.operation, args, kwargs, one.results, one.several, one.line)
+
+    def _same(self, x: Any, y: Any, grows: bool) -> Any:
+        """The argument that `x` was in one run and `y` in the other."""
+        if isinstance(x, (list, tuple)) and isinstance(y, (list, tuple)) and len(x) == len(y):
+            return [self._same(p, q, grows) for p, q in zip(x, y, strict=True)]
+        if grows and type(x) is int and type(y) is int:
+            return self._size(x, y)
+        if type(x) is not type(y) or not (x == y or (x != x and y != y)):  # NaN equals itself here
+            self._refuse()
+        return x
+
+    def _size(self, x: int, y: int) -> int | BatchSize:
+        if x == y:
+            return x
+        factor, rest = divmod(x, self._b)
+        if rest or factor < 1 or y != factor * self._c:
+            self._refuse()
+        return BatchSize(factor)
+
+    def _constants(self, first: Run, second: Run) -> None:
+        """A tensor of the function's own must not depend on the batch, nor on the state."""
+        for value, tensor in first.constants.items():
+            other = second.constants.get(value)
+            if other is None or not _equal(tensor, other):
+                users = (
+                    step.line for step in first.steps if value in values_in((step.args, list(step.kwargs.values())))
+                )
+                self._line = next(users, None)
+                self._refuse()
+
+
+def _equal(x: Tensor, y: Tensor) -> bool:
+    return x.dtype == y.dtype and x.shape == y.shape and torch.equal(x.nan_to_num(), y.nan_to_num())
+
+
+def _grows(operation: torch._ops.OpOverload) -> set[str]:
+    """Names of the arguments that may grow with the batch: sizes and places, but no number to calculate with."""
+    numbers = {"start", "end"} if operation._schema.name == "aten::arange" else set()
+    return {a.name for a in operation._schema.arguments if "int" in str(a.type).lower() or a.name in numbers}

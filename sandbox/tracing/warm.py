@@ -35,7 +35,7 @@ _GOOD_LINES = """
     total[:, 1:] += d.mean(dim=-1)[:, 1:]
     total[total > 3] = 3.0
     if B > 1:
-        total = total.reshape(B * N).view(-1, N) + B * N // N
+        total = total.reshape(B * N).view(-1, N) + torch.zeros(B * N).view(B, N)
     w = w + torch.where(m & (total > 0), total, torch.tensor(0.3)) + torch.einsum("bnf,bf->bn", d, state["food_level"])
     w = w + F.one_hot(d.sum(dim=2).argmin(dim=1), 3).float() + torch.gather(w, 1, i) + w[:, [2, 1, 0]] + w.mT.mT
     w = w + torch.softmax(w, dim=-1).clamp(min=0.1) + w.std(dim=1, keepdim=True) + F.normalize(w, p=1, dim=1)

@@ -5,17 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 _RANDOM = "A credit function is deterministic: the same state gives the same weights. Remove the randomness."
-_NUMBER = (
-    "It turns a tensor into a Python number, so it cannot work for a whole batch. Keep it a tensor, for example "
-    "`x.mean(dim=1, keepdim=True)` in place of `x.mean().item()`."
+BATCH = (
+    "the code is bound to one batch size: it loops over the batch, or uses `len(x)`, `int(...)` or a fixed number "
+    "where the batch size belongs. Use `x.shape[0]` only as a size (`torch.zeros(B, N)`, `view(B, -1)`) and compute "
+    "all rows at once; loops over agents are fine."
 )
+NUMPY = "it leaves torch (numpy or Python numbers). Use the functions of torch on tensors."
+_BRANCH = (
+    "the program's path depends on values of tensors, which differ from state to state. "
+    "Compute both sides and choose with `torch.where(condition, a, b)`, or multiply by a 0/1 mask."
+)
+_NUMBER = (
+    "it turns a tensor into a Python number, so it cannot work for a whole batch. Keep it a tensor, for example "
+    "`x.mean(dim=1, keepdim=True)` in place of `x.mean().item()`, or use `gather` or broadcasting."
+)
+STACK = "it builds a tensor out of tensor values. Use `torch.stack([a, b], dim=-1)` instead of `torch.tensor([a, b])`."
 MASK = "The result's size depends on the data. Use `torch.where(mask, a, b)` or multiply by `mask.float()`."
 _EMPTY = "Its memory is uninitialised. Use `torch.zeros` or `torch.full`."
 _ORDER = "Use `sort`, `topk`, `amax`, `mean(dim)` or `median(dim)`."
 _VALUES = "Use `matmul`, `sum`, `mean`, `max`, `softmax`, `torch.where` and arithmetic."
 
 _REMEDIES: Mapping[str, str] = {
-    **dict.fromkeys(("item", "_local_scalar_dense", "is_nonzero"), _NUMBER),
     **dict.fromkeys(
         ("nonzero", "nonzero_static", "masked_select", "_unique2", "unique_dim", "unique_consecutive"), MASK
     ),
@@ -25,6 +35,17 @@ _REMEDIES: Mapping[str, str] = {
     **dict.fromkeys(("as_strided", "set_", "resize_"), "Use slicing, `reshape` or `permute`."),
 }
 _RANDOM_WORDS = ("rand", "dropout", "bernoulli", "multinomial", "normal", "uniform", "exponential", "poisson", "gumbel")
+
+
+def value_remedy(code: str) -> str:
+    """Cause and remedy for a line of code that asks for a tensor's value."""
+    if code.startswith(("if ", "elif ", "while ", "assert ")):
+        return _BRANCH
+    if "tolist(" in code:
+        return NUMPY
+    if "tensor([" in code:
+        return STACK
+    return _NUMBER if any(call in code for call in ("int(", "float(", ".item(", "range(")) else _BRANCH
 
 
 def remedy_of(target: str) -> str:

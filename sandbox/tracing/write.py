@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
-from torch.fx import Node as Recorded
 
 from qredit.credit.decode import INTEGER_LIMIT
 from qredit.credit.opset import DTYPES, MEMORY_FORMATS, Operation, operations
 from qredit.credit.schema import Argument, Constant, CreditGraph, Form, Header, InputName, Node, Ref
 from qredit.sandbox.tracing.failure import Place, TraceFailure
-from qredit.sandbox.tracing.record import Recording, line_of
-from qredit.sandbox.tracing.words import MASK, remedy_of
+from qredit.sandbox.tracing.recording import BatchSize, Recording, Step, Value, values_in
+from qredit.sandbox.tracing.words import remedy_of
 
-_INTEGER_OPS: Mapping[Callable[..., Any], str] = {
-    operator.add: "int.add",
-    operator.sub: "int.sub",
-    operator.mul: "int.mul",
-    operator.floordiv: "int.floordiv",
-    operator.mod: "int.mod",
-}
 _DTYPE_NAMES = {dtype: name for name, dtype in DTYPES.items()}
 _FORMAT_NAMES = {value: name for name, value in MEMORY_FORMATS.items()}
 _HARMLESS: Mapping[str, tuple[Any, ...]] = {
@@ -49,9 +40,6 @@ _INNER: Mapping[str, tuple[str, int]] = {
     "aten._cdist_forward.default": ("aten.cdist.default", 3),
 }
 """What some operations become when they are recorded -> what is written, with how many arguments."""
-
-_CHECKED_ELSEWHERE = frozenset({"aten._assert_tensor_metadata.default"})
-"""Assertions about dtype and device at the time of recording: `parse_graph` proves dtypes, devices are not stored."""
 
 _END = 2**31 - 1
 """Stands for "to the end", which torch writes as 2**63 - 1."""
@@ -89,26 +77,21 @@ class _Writer:
         self.recording = recording
         self.source = source
         names: tuple[InputName, ...] = ("state",) if form == "weights" else ("agents_q", "state")
-        self.inputs = iter(names)
         self.graph = RecordedGraph()
-        self.refs: dict[Recorded, Ref] = {}
+        self.refs: dict[Value, Ref] = dict(zip(recording.inputs, map(Ref, names), strict=True))
+        self.sizes: dict[int, Ref] = {}
         self.line: int | None = None
 
     def write(self) -> RecordedGraph:
-        held = iter(self.recording.held)
-        needed = _needed(self.recording.graph)
-        for recorded in self.recording.graph.nodes:
-            self.line = line_of(recorded) or self.line
-            if recorded.op == "placeholder":
-                tensor = next(held)
-                self.refs[recorded] = Ref(next(self.inputs)) if tensor is None else self.constant(tensor)
-            elif recorded.op == "output":
-                results: Any = recorded.args[0]
-                self.graph.outputs = [self.refs[value] for value in results]
-            elif recorded in needed:
-                self.operation(recorded)
-            elif _is_assertion(recorded):
-                self.refuse(f"it checks something at run time (`{recorded.target}`). Remove the check.")
+        needed = _needed(self.recording)
+        for value, tensor in self.recording.constants.items():
+            if value in needed:
+                self.refs[value] = self.constant(tensor)
+        for step in self.recording.steps:
+            self.line = step.line or self.line
+            if not needed.isdisjoint(step.results):
+                self.step(step)
+        self.graph.outputs = [self.refs[value] for value in self.recording.outputs]
         return self.graph
 
     def refuse(self, cause: str) -> NoReturn:
@@ -123,40 +106,40 @@ class _Writer:
         self.graph.constants.append(constant)
         return Ref("constant", len(self.graph.constants) - 1)
 
-    def operation(self, recorded: Recorded) -> None:
-        target: Any = recorded.target
-        arguments: tuple[Any, ...] = recorded.args
-        if target is operator.getitem:
-            whole, item = arguments
-            self.refs[recorded] = Ref("node", self.refs[whole].index, item)
-        elif target in _INTEGER_OPS:
-            self.refs[recorded] = self.add(_INTEGER_OPS[target], [self.argument(a) for a in arguments])
-        elif str(target) == "aten.index_put.default" and self.write_masked(recorded):
+    def step(self, step: Step) -> None:
+        name, arguments = str(step.operation), step.args
+        if name == "aten.index_put.default" and self.write_masked(step):
             return
-        elif str(target) == "aten.copy.default":
-            self.copy(recorded, *arguments[:2])
-        elif str(target) in _INNER and arguments[_INNER[str(target)][1] :] in ((), (None,), (False,)):
-            outer, count = _INNER[str(target)]
-            self.refs[recorded] = self.add(outer, [self.argument(a) for a in arguments[:count]])
+        if name == "aten.copy.default":
+            self.copy(step, *arguments[:2])
+        elif name == "aten.sub.Tensor" and not isinstance(arguments[0], Value) and not step.kwargs:
+            # Some decompositions write `1 - x` so; in a credit graph a number cannot stand first.
+            number, subtracted = (self.argument(a) for a in arguments)
+            self.give(step, self.add("aten.rsub.Scalar", [subtracted, number]))
+        elif name in _INNER and tuple(arguments[_INNER[name][1] :]) in ((), (None,), (False,)):
+            outer, count = _INNER[name]
+            self.give(step, self.add(outer, [self.argument(a) for a in arguments[:count]]))
         else:
-            allowed = operations().get(str(target))
-            if allowed is None or allowed.call is not target:
-                self.refuse(remedy_of(str(target)))
-            if allowed.name == "aten.index.Tensor" and any(_is_mask(i) for i in arguments[1]):
-                self.refuse(MASK)
-            args, kwargs = self.arguments(allowed, recorded)
-            self.refs[recorded] = self.add(allowed.name, args, kwargs)
+            allowed = operations().get(name)
+            if allowed is None or allowed.call is not step.operation:
+                self.refuse(remedy_of(name))
+            args, kwargs = self.arguments(allowed, step)
+            self.give(step, self.add(allowed.name, args, kwargs))
 
     def add(self, op: str, args: Sequence[Argument], kwargs: Mapping[str, Argument] | None = None) -> Ref:
         self.graph.nodes.append(Node(op, tuple(args), tuple(sorted((kwargs or {}).items()))))
         self.graph.lines.append(self.line)
         return Ref("node", len(self.graph.nodes) - 1)
 
-    def arguments(self, operation: Operation, recorded: Recorded) -> tuple[list[Argument], dict[str, Argument]]:
+    def give(self, step: Step, reference: Ref) -> None:
+        """Note where the results of a step are to be found."""
+        for item, value in enumerate(step.results):
+            self.refs[value] = Ref("node", reference.index, item) if step.several else reference
+
+    def arguments(self, operation: Operation, step: Step) -> tuple[list[Argument], dict[str, Argument]]:
         """Positional and keyword arguments as the allowlist has them."""
-        target: Any = recorded.target
-        schema = target._schema.arguments
-        values = dict(zip((a.name for a in schema), recorded.args, strict=False)) | recorded.kwargs
+        schema = step.operation._schema.arguments
+        values = dict(zip((a.name for a in schema), step.args, strict=False)) | step.kwargs
         defaults = {a.name: a.default_value for a in schema if a.has_default_value()}
         known = {p.name: p for p in operation.parameters}
         for name, value in values.items():
@@ -169,8 +152,10 @@ class _Writer:
         return args, kwargs
 
     def argument(self, value: Any, op: str = "") -> Argument:
-        if isinstance(value, Recorded):
+        if isinstance(value, Value):
             return self.refs[value]
+        if isinstance(value, BatchSize):
+            return self.size(value.factor)
         if isinstance(value, (list, tuple)):
             return tuple(self.argument(v, op) for v in value)
         if isinstance(value, torch.dtype):
@@ -185,57 +170,52 @@ class _Writer:
             return value
         return self.refuse(f"it uses a value of type {type(value).__name__}, which no credit function can hold.")
 
-    def copy(self, recorded: Recorded, target: Recorded, source: Recorded) -> None:
-        """`x[...] = y`: the values of `y` in the shape and dtype of `x`; torch's own `copy` has no derivative."""
-        reference = self.refs[source]
-        wanted, found = target.meta["val"], source.meta["val"]
-        if wanted.dtype != found.dtype:
-            dtype = self.argument(wanted.dtype)
-            reference = self.add("aten._to_copy.default", [reference], {"dtype": dtype})
-        if wanted.shape != found.shape:
-            sizes = tuple(
-                size if isinstance(size, int) else self.add("aten.sym_size.int", [self.refs[target], dim])
-                for dim, size in enumerate(wanted.shape)
-            )
-            reference = self.add("aten.expand.default", [reference, sizes])
-        self.refs[recorded] = reference
+    def size(self, factor: int) -> Ref:
+        """`factor * B`."""
+        if factor not in self.sizes:
+            if factor == 1:
+                self.sizes[factor] = self.add("aten.sym_size.int", [Ref("state"), 0])
+            else:
+                self.sizes[factor] = self.add("int.mul", [self.size(1), factor])
+        return self.sizes[factor]
 
-    def write_masked(self, recorded: Recorded) -> bool:
+    def copy(self, step: Step, target: Value, source: Value | float) -> None:
+        """`x[...] = y`: the values of `y` in the shape and dtype of `x`; torch's own `copy` has no derivative."""
+        if not isinstance(source, Value):  # `x.copy_(0.5)`
+            self.give(step, self.add("aten.fill.Scalar", [self.refs[target], self.argument(source)]))
+            return
+        reference = self.refs[source]
+        wanted = self.recording.tensor(target).dtype
+        if wanted != self.recording.tensor(source).dtype:
+            reference = self.add("aten._to_copy.default", [reference], {"dtype": self.argument(wanted)})
+        shape = self.recording.shape(target)
+        if shape != self.recording.shape(source):
+            reference = self.add("aten.expand.default", [reference, self.argument(shape)])
+        self.give(step, reference)
+
+    def write_masked(self, step: Step) -> bool:
         """`x[mask] = number` as `masked_fill`: indexing with a mask itself has a size that depends on the data."""
-        arguments: tuple[Any, ...] = recorded.args
-        target, indices, value = arguments[:3]
+        target, indices, value = step.args[:3]
         *leading, mask = indices
-        if any(i is not None for i in leading) or not _is_mask(mask):
+        if mask is None or self.recording.tensor(mask).dtype != torch.bool or any(i is not None for i in leading):
             return False
-        if value.meta["val"].numel() != 1 or arguments[3:] not in ((), (False,)):
+        if self.recording.tensor(value).numel() != 1 or tuple(step.args[3:]) not in ((), (False,)):
             self.refuse("it writes different values at a mask. Use `torch.where(mask, values, x)`.")
         reference = self.refs[mask]
-        trailing = target.meta["val"].dim() - len(leading) - mask.meta["val"].dim()
+        trailing = self.recording.tensor(target).dim() - len(leading) - self.recording.tensor(mask).dim()
         for _ in range(trailing):
             reference = self.add("aten.unsqueeze.default", [reference, -1])
         number = self.refs[value]
-        if value.meta["val"].dim():
+        if self.recording.tensor(value).dim():
             number = self.add("aten.view.default", [number, ()])
-        self.refs[recorded] = self.add("aten.masked_fill.Tensor", [self.refs[target], reference, number])
+        self.give(step, self.add("aten.masked_fill.Tensor", [self.refs[target], reference, number]))
         return True
 
 
-def _needed(graph: torch.fx.Graph) -> set[Recorded]:
-    output = next(n for n in graph.nodes if n.op == "output")
-    needed: set[Recorded] = set()
-    waiting = list(output.all_input_nodes)
-    while waiting:
-        recorded = waiting.pop()
-        if recorded not in needed:
-            needed.add(recorded)
-            waiting += recorded.all_input_nodes
+def _needed(recording: Recording) -> set[Value]:
+    """The values that lead to the results."""
+    needed = set(recording.outputs)
+    for step in reversed(recording.steps):
+        if not needed.isdisjoint(step.results):
+            needed.update(values_in((step.args, list(step.kwargs.values()))))
     return needed
-
-
-def _is_mask(index: Recorded | None) -> bool:
-    return index is not None and index.meta["val"].dtype == torch.bool
-
-
-def _is_assertion(recorded: Recorded) -> bool:
-    name = str(recorded.target)
-    return name not in _CHECKED_ELSEWHERE and ("assert" in name or "constrain" in name)

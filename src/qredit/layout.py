@@ -6,6 +6,7 @@ all read it, so that no prompt text ever holds an offset written by hand.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import operator
 import re
@@ -37,8 +38,11 @@ class StateField:
     """One sentence for the prompt: what it is and what special values mean."""
     entities: tuple[str, ...] = ()
     """The simulator's entities that this field depends on, such as `agents` or `foods`; a test perturbs each."""
-    agent_axes: tuple[int, ...] = ()
-    """Axes of `shape` that run over the agents, in their order: `(0,)` for one position per agent."""
+    agent_axes: tuple[int, ...] = dataclasses.field(default=(), compare=False)
+    """Axes of `shape` that run over the agents, in their order: `(0,)` for one position per agent.
+
+    It says more about the same numbers, so that fields which differ in it alone count as equal.
+    """
 
     def __post_init__(self) -> None:
         if not FIELD_NAME.fullmatch(self.name):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from qredit.sandbox import JailStatus
+from qredit.sandbox.jails.jail import JailStatus
 from tests.cli.conftest import Cli
 
 PACKAGES = ["torch", "langgraph", "langchain-openai", "lbforaging", "gymnasium"]

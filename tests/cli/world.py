@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from qredit.api.subjects import Subject
-    from qredit.sandbox import JobResult
+    from qredit.sandbox.jails.jail import JobResult
 
 TASK = "my-task"
 FIELDS: list[dict[str, Any]] = [

@@ -81,7 +81,7 @@ def test_outside_a_jail_every_attack_of_the_probe_fires(monkeypatch: pytest.Monk
     """The positive control; `fork` and the others run in a process of their own."""
     script = (
         "import os, sys\n"
-        "from qredit.sandbox import probe\n"
+        "from qredit.sandbox.inside import probe\n"
         "said = probe.run(sys.argv[1].encode()).decode()\n"
         "os.write(1, said.encode())\n"
     )
@@ -245,7 +245,7 @@ def test_jobs_at_once_fit_processors_and_memory(monkeypatch: pytest.MonkeyPatch)
 
 def test_the_rooms_door_names_what_it_has_and_loads_it_late() -> None:
     exported = dir(qredit.sandbox)
-    assert {"open_jail", "probe_jails", "Jail", "JailStatus", "JobResult", "verify", "Accepted"} <= set(exported)
+    assert {"open_jail", "probe_jails", "Jail", "describe_all", "verify", "Accepted"} <= set(exported)
     assert len(exported) <= 9
     script = "import sys, qredit.sandbox; print([m for m in ('torch', 'numpy', 'ctypes') if m in sys.modules])"
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)

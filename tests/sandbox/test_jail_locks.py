@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the locks are a
 def run(script: str, *arguments: str) -> str:
     """Run a script in a process that it may lock."""
     prelude = "import errno, os, resource, signal, sys\nfrom pathlib import Path\n"
-    prelude += "from qredit.sandbox import kernel, landlock, limits, seccomp\n"
+    prelude += "from qredit.sandbox.inside import kernel, landlock, limits, seccomp\n"
     done = subprocess.run(
         [sys.executable, "-B", "-c", prelude + script, *arguments],
         capture_output=True,

@@ -18,20 +18,11 @@ from tests.conftest import Require
 
 SERVER_JOBS = Path(__file__).parent / "server_jobs"
 
-SCRIPT = """
-import errno, json, sys
-from functools import partial
-from qredit.errors import JailUnavailableError
+FILTER = """
+import errno, sys
 from qredit.sandbox.inside import kernel, landlock, seccomp, syscalls
-from qredit.sandbox.jails import jail
-from qredit.sandbox.jails.bubblewrap import open_bubblewrap
-from qredit.sandbox.jails.container import open_docker
-from qredit.sandbox.jails.lockdown import open_lockdown
 
-openers = {"bubblewrap": open_bubblewrap, "lockdown": open_lockdown, "docker": open_docker}
-for name in jail._JAILS:
-    jail._JAILS[name] = partial(openers[name], jobs="plain_jobs", import_path=[sys.argv[1]])
-missing = sys.argv[2].split(",")
+missing = sys.argv[1].split(",")
 machine = seccomp.this_machine()
 program = [seccomp.Instruction(seccomp.LOAD, 0, 0, seccomp.OFFSET_NUMBER)]
 if "landlock" in missing:
@@ -51,6 +42,29 @@ if "namespaces" in missing:
 program.append(seccomp.Instruction(seccomp.RETURN, 0, 0, seccomp.ALLOW))
 kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
 seccomp.install(b"".join(instruction.to_bytes() for instruction in program))
+"""
+"""Takes away what the first argument names."""
+
+PLAIN_JAILS = """
+from functools import partial
+from qredit.sandbox.jails import jail
+from qredit.sandbox.jails.bubblewrap import open_bubblewrap
+from qredit.sandbox.jails.container import open_docker
+from qredit.sandbox.jails.lockdown import open_lockdown
+
+openers = {"bubblewrap": open_bubblewrap, "lockdown": open_lockdown, "docker": open_docker}
+for name in jail._JAILS:
+    jail._JAILS[name] = partial(openers[name], jobs="plain_jobs", import_path=[sys.argv[2]])
+"""
+"""Jails with jobs that need no torch."""
+
+SCRIPT = (
+    FILTER
+    + PLAIN_JAILS
+    + """
+import json
+from qredit.errors import JailUnavailableError
+
 found = {"auto": None, "error": None}
 try:
     with jail.open_jail() as opened:
@@ -60,12 +74,13 @@ except JailUnavailableError as error:
 found["states"] = {name: [s.available, s.detail, s.remedy] for name in jail._JAILS for s in [jail.probe_jail(name)]}
 print(json.dumps(found))
 """
+)
 
 
 def host(missing: str, tmp_path: Path, **environment: str) -> dict[str, Any]:
     """What a process finds that lacks something."""
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(SERVER_JOBS), missing],
+        [sys.executable, "-c", SCRIPT, missing, str(SERVER_JOBS)],
         env={"PATH": "/usr/bin:/bin", "DOCKER_HOST": f"unix://{tmp_path}/none.sock", **environment},
         cwd=tmp_path,
         capture_output=True,

@@ -16,7 +16,8 @@ import torch
 from qredit.credit import interpret, parse_graph
 from qredit.errors import ConfigurationError, JailError
 from qredit.layout import StateField, StateLayout
-from qredit.sandbox import Accepted, Jail, JobResult, Rejected, Verdict, open_jail, verify
+from qredit.sandbox import Accepted, Jail, Rejected, Verdict, open_jail, verify
+from qredit.sandbox.jails.jail import JobResult
 from qredit.sandbox.payloads import TraceRefusal, VerifyReport, pack_graph
 from tests.credit.build import document, encoded
 

@@ -6,7 +6,7 @@ import importlib.metadata
 import os
 import platform
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -35,6 +35,33 @@ def doctor() -> Iterator[Finding]:
     yield _device()
     yield _model()
     yield _runs_folder()
+
+
+def build_sandbox_image(*, base: str | None, torch_index: str, say: Callable[[str], None]) -> Finding:
+    """Build the image for engines that cannot mount this machine's Python, and run the probe of a jail in it.
+
+    Args:
+        base: image to build on; by default the official one of this Python's version.
+        torch_index: package index with CPU builds of torch; may be empty.
+        say: takes the build's output, line by line.
+
+    Raises:
+        JailUnavailableError: there is no engine, the build failed, or the jail does not hold in the image.
+    """
+    from qredit.sandbox import open_jail
+    from qredit.sandbox.jails.image import Recipe, build_image, image_name
+
+    name = image_name()
+    recipe = Recipe(torch_index=torch_index) if base is None else Recipe(base=base, torch_index=torch_index)
+    for line in build_image(recipe):
+        say(line)
+    open_jail("docker", image=name).close()
+    return Finding(
+        "image",
+        "ok",
+        f"`{name}`: a good function passed in it, five attacks were stopped",
+        f"Give `--jail docker --sandbox-image {name}` to the commands that need a jail.",
+    )
 
 
 def _packages() -> Iterator[Finding]:

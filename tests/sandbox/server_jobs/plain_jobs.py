@@ -9,7 +9,7 @@ import importlib
 import json
 import sys
 
-MODULES = ("attacks_on_files", "attacks_on_processes", "attacks_on_secrets", "programs")
+MODULES = ("attacks_on_files", "attacks_on_processes", "attacks_on_secrets", "programs", "searches")
 """Where the programs are, beside this file. Loaded by the server: in the jail no file can be read any more."""
 
 
