@@ -123,7 +123,7 @@ class _PlainRun(CandidateCode):
         key = error.args[0] if isinstance(error, KeyError) and error.args else None
         if self.candidate.named and isinstance(key, str):
             fields = ", ".join(f"`{f.name}` {['B', *f.shape]}".replace("'", "") for f in self.candidate.layout.fields)
-            message = f"{place}the state has no field `{short(key)}`. Its fields are {fields}."
+            message = f"{place}there is no `{short(key)}`. The fields of the state are {fields}."
             return TraceFailure("trace", message, failure.line)
         batch = self.candidate.example[0].shape[0]
         if isinstance(error, RuntimeError):

@@ -112,10 +112,6 @@ class _Writer:
             return
         if name == "aten.copy.default":
             self.copy(step, *arguments[:2])
-        elif name == "aten.sub.Tensor" and not isinstance(arguments[0], Value) and not step.kwargs:
-            # Some decompositions write `1 - x` so; in a credit graph a number cannot stand first.
-            number, subtracted = (self.argument(a) for a in arguments)
-            self.give(step, self.add("aten.rsub.Scalar", [subtracted, number]))
         elif name in _INNER and tuple(arguments[_INNER[name][1] :]) in ((), (None,), (False,)):
             outer, count = _INNER[name]
             self.give(step, self.add(outer, [self.argument(a) for a in arguments[:count]]))
@@ -147,9 +143,17 @@ class _Writer:
                 self.refuse(f"`{operation.name}` with `{name}={value}` is not available. Leave the argument out.")
         positional = [p.name for p in operation.parameters if not p.keyword]
         given = max((i + 1 for i, name in enumerate(positional) if name in values), default=0)
-        args = [self.argument(values.get(name, defaults.get(name)), operation.name) for name in positional[:given]]
+        args = [self.positional(operation, name, values.get(name, defaults.get(name))) for name in positional[:given]]
         kwargs = {name: self.argument(v) for name, v in values.items() if name in known and known[name].keyword}
         return args, kwargs
+
+    def positional(self, operation: Operation, name: str, value: Any) -> Argument:
+        """A positional argument; where only a tensor may stand, a number becomes one: `60 // x`, `1 - x`."""
+        parameter = next(p for p in operation.parameters if p.name == name)
+        if parameter.type == "Tensor" and not parameter.is_list and isinstance(value, (bool, int, float)):
+            dtype = _DTYPE_NAMES[torch.tensor(value).dtype]
+            return self.add("aten.scalar_tensor.default", [value], {"dtype": dtype})
+        return self.argument(value, operation.name)
 
     def argument(self, value: Any, op: str = "") -> Argument:
         if isinstance(value, Value):

@@ -6,6 +6,7 @@ import fractions
 import json
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import torch
@@ -283,6 +284,17 @@ def credit(s):
     return s[:, :3] * (1.0 + len(KEPT))
 """
     assert "bound to one batch size" in failure(source).message
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["60 // x.long().clamp(1, 6)", "1 - torch.logit(x.clamp(0.1, 0.9), eps=1e-3)", "2.0 ** x", "3 - x.long()"],
+)
+def test_numbers_that_stand_first(expression: str) -> None:
+    source = body(f"w = ({expression}).float()")
+    namespace: dict[str, Any] = {}
+    exec(source, namespace)
+    assert torch.equal(values(source), namespace["credit"](LAYOUT.named(states(5))))
 
 
 def test_writes_through_views_and_loops() -> None:
