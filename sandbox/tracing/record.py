@@ -6,12 +6,13 @@ the function does at these two batch sizes is what the graph does at all of them
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
 
-from qredit.sandbox.tracing.candidate import Candidate
+from qredit.sandbox.tracing.candidate import Candidate, first_line
 from qredit.sandbox.tracing.failure import CandidateCode, Place, TraceFailure, place_of, quiet, short, text_of
 from qredit.sandbox.tracing.recorder import Run, run_recorded
 from qredit.sandbox.tracing.recording import BatchSize, Recording, Step, values_in
@@ -26,10 +27,29 @@ def record(candidate: Candidate) -> Recording:
     """
     with _Recording(candidate.source), quiet():
         first = run_recorded(candidate, candidate.example, candidate.source)
+    require_same(candidate, [first.tensors[value.index] for value in first.outputs])
     with _OtherBatch(candidate.source), quiet():
         second = run_recorded(candidate, candidate.other_example, candidate.source)
     sizes = candidate.example[0].shape[0], candidate.other_example[0].shape[0]
     return _Comparison(candidate.source, *sizes).of(first, second)
+
+
+def require_same(candidate: Candidate, results: Sequence[Tensor]) -> None:
+    """Refuse a function whose later call differs from its first with the same inputs.
+
+    The graph is pure, so the contract checks cannot see values that the function keeps between calls, or the time.
+
+    Raises:
+        TraceFailure: it does.
+    """
+    for first, again in zip(candidate.results, results, strict=True):
+        # Decomposed operations may round otherwise, hence a tolerance.
+        if not torch.allclose(first, again, rtol=1e-3, atol=1e-5, equal_nan=True):
+            message = (
+                "Two calls with the same input give different results. Remove values that are kept between calls "
+                "(in lists, dictionaries or default values), randomness and time."
+            )
+            raise TraceFailure("contract", message, first_line(candidate.function))
 
 
 class _Recording(CandidateCode):

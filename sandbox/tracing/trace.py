@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import re
 
-import torch
-
 from qredit.credit import GraphError, interpret, parse_graph
-from qredit.credit.schema import CreditGraph, Header, Igm, Scale
+from qredit.credit.schema import Header, Igm, Scale
 from qredit.layout import StateField, StateLayout
-from qredit.sandbox.tracing.candidate import Candidate, first_line, load_candidate
+from qredit.sandbox.tracing.candidate import load_candidate
 from qredit.sandbox.tracing.failure import CandidateCode, Place, TraceFailure
-from qredit.sandbox.tracing.record import record
+from qredit.sandbox.tracing.record import record, require_same
 from qredit.sandbox.tracing.warm import BROKEN_SOURCES, SOURCES
 from qredit.sandbox.tracing.write import write_graph
 
@@ -60,29 +58,10 @@ def trace_source(source: str, layout: StateLayout, n_agents: int, *, scale: Scal
         node = re.match(r"node n(\d+) ", error.what)
         place = Place(source, recorded.lines[int(node[1])] if node else None)
         raise TraceFailure("graph", f"{place}{error.cause}. {error.remedy}", place.line) from None
-    _check_same(candidate, graph)
-    return data
-
-
-def _check_same(candidate: Candidate, graph: CreditGraph) -> None:
-    """Refuse a function whose second call, the recorded one, differs from its first with the same inputs.
-
-    The graph is pure, so the contract checks cannot see values that the function keeps between calls, or the time.
-
-    Raises:
-        TraceFailure: it does.
-    """
     *values, state = candidate.example
-    with CandidateCode(candidate.source):
-        recorded = interpret(graph, state=state, agents_q=values[0] if values else None)
-    for first, again in zip(candidate.results, recorded, strict=True):
-        # Decomposed operations may round otherwise, hence a tolerance.
-        if not torch.allclose(first, again, rtol=1e-3, atol=1e-5, equal_nan=True):
-            message = (
-                "Two calls with the same input give different results. Remove values that are kept between calls "
-                "(in lists, dictionaries or default values), randomness and time."
-            )
-            raise TraceFailure("contract", message, first_line(candidate.function))
+    with CandidateCode(source):
+        require_same(candidate, interpret(graph, state=state, agents_q=values[0] if values else None))
+    return data
 
 
 def warm_up() -> None:

@@ -274,16 +274,9 @@ def credit(s):
 
 
 def test_a_value_that_slips_into_the_program_is_noticed() -> None:
-    """The two runs have different states, so what was computed from one outside torch differs in the other."""
-    source = """
-import ctypes
-import torch
-KEPT = []
-def credit(s):
-    KEPT.append(s.shape[0])
-    return s[:, :3] * (1.0 + len(KEPT))
-"""
-    assert "bound to one batch size" in failure(source).message
+    """It is not the same in the plain call, in the recording, and in the recording with other states."""
+    source = "def credit(s):\n    x = s[:, :3]\n    return x * (1.0 + len(repr(x.sum())))\n"
+    assert failure(source).kind in ("contract", "trace")
 
 
 @pytest.mark.parametrize(
