@@ -23,7 +23,6 @@ STOPPED: Final = b"stopped"
 OWN_VARIABLES: Final = frozenset(
     {
         "CUDA_VISIBLE_DEVICES",
-        "GLIBC_TUNABLES",
         "HOME",
         "LC_CTYPE",  # Python itself sets it in an empty environment (PEP 538)
         "LD_LIBRARY_PATH",

@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Mapping
 from typing import Final
 
-from qredit.sandbox.inside import child, kernel, landlock, limits, probe, seccomp, wire
+from qredit.sandbox.inside import child, hugepages, kernel, landlock, limits, probe, seccomp, wire
 
 ENVIRONMENT: Final[Mapping[str, str]] = {
     # No thread may exist before a fork, and a job may not start one.
@@ -68,8 +68,9 @@ def main(config: Mapping[str, object]) -> None:
         job_filter=seccomp.packed(seccomp.job_policy()),
         landlock=bool(config["landlock_required"]) or landlock.version() > 0,
     )
-    _give_up_root()
     gc.collect()
+    hugepages.collapse()
+    _give_up_root()
     gc.freeze()
     with socket.socket(fileno=int(str(config["control"]))) as control:
         control.send(hello.to_bytes())

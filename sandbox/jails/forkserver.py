@@ -44,9 +44,6 @@ importlib.import_module(config["main"]).main(config)
 PASSED_ON: Final = ("LD_LIBRARY_PATH",)
 """All that the server inherits of the caller's variables: without it some Pythons on clusters cannot start."""
 
-FORK_FASTER: Final = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
-"""Huge pages for the C library's heap, where the kernel offers them: a fork copies half as many page tables."""
-
 _MESSAGE_LIMIT: Final = 4000
 
 
@@ -127,7 +124,7 @@ class ForkServer:
             with far, self._launch() as launch:
                 process = subprocess.Popen(
                     [*launch.command, sys.executable, "-I", "-B", "-c", BOOTSTRAP, config],
-                    env=FORK_FASTER | {name: os.environ[name] for name in PASSED_ON if name in os.environ},
+                    env={name: os.environ[name] for name in PASSED_ON if name in os.environ},
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.PIPE,
