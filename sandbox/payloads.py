@@ -27,6 +27,7 @@ MAX_REPORT_BYTES: Final = 64_000
 FAILURE_KINDS: Final = ("trace", "contract", "unsupported", "graph")
 """Kinds of a failure that the tracer tells apart, by their number on the wire."""
 
+_FORMS: Final = ("weights", "general", "shares")
 _GRAPH: Final = b"G"
 _FAILURE: Final = b"F"
 _FAILURE_HEAD: Final = struct.Struct("<BI")
@@ -47,6 +48,8 @@ class TraceRequest:
     """`sum_to_n` or `raw`."""
     igm: str
     """`enforce` or `relax`."""
+    n_actions: int | None = None
+    """How many actions an agent has, if shares of the reward may be given."""
 
     def to_bytes(self) -> bytes:
         """Pack for the jail; a half of a surrogate pair survives as an escape."""
@@ -113,6 +116,8 @@ class VerifyRequest:
     """IGM that the graph's header must have."""
     exchangeable: bool = False
     """Whether the credit should not depend on the agents' numbers."""
+    n_actions: int | None = None
+    """How many actions an agent has, if shares of the reward may be given."""
 
     def to_bytes(self) -> bytes:
         """Pack for the jail."""
@@ -123,6 +128,7 @@ class VerifyRequest:
             "scale": self.scale,
             "igm": self.igm,
             "exchangeable": self.exchangeable,
+            "n_actions": self.n_actions,
         }
         packed = json.dumps(header).encode("ascii")
         return _LENGTH.pack(len(packed)) + packed + self.graph + self.states
@@ -149,7 +155,7 @@ class VerifyReport:
     message: str
     """Empty if accepted, else what, where and the remedy."""
     form: str
-    """`weights` or `general`; empty if the graph was refused before its header was read."""
+    """`weights`, `general` or `shares`; empty if the graph was refused before its header was read."""
     warnings: Sequence[str]
     """One sentence each."""
     vdn_difference: float
@@ -184,7 +190,7 @@ def _is_report(content: Any) -> bool:
         all(content[key] in allowed for key, allowed in texts.items())
         and isinstance(content["message"], str)
         and bool(content["stage"]) == bool(content["kind"]) == bool(content["message"])
-        and content["form"] in (("weights", "general") if not content["stage"] else ("", "weights", "general"))
+        and content["form"] in (_FORMS if not content["stage"] else ("", *_FORMS))
         and isinstance(content["warnings"], list)
         and all(isinstance(w, str) for w in content["warnings"])
         and isinstance(share, float)

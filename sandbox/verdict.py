@@ -21,7 +21,7 @@ class Accepted:
     graph_sha256: str
     """SHA-256 of `graph`, in hexadecimal."""
     form: str
-    """`weights` or `general`, from the graph's header."""
+    """`weights`, `general` or `shares`, from the graph's header."""
     warnings: tuple[str, ...]
     """What the evaluator should know, one sentence each; no reason to reject."""
     seconds: float

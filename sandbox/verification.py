@@ -37,6 +37,8 @@ TRACE_SECONDS: Final = 20.0
 """Wall clock of a trace; an ordinary one takes 0.2 seconds."""
 VERIFY_SECONDS: Final = 40.0
 """Wall clock of the contract checks."""
+MAX_ACTIONS = 10_000
+"""Most actions of an agent."""
 MAX_STATES: Final = 4096
 """Most probe states in one call."""
 
@@ -74,6 +76,7 @@ class _Order:
     scale: Scale
     igm: Igm
     exchangeable: bool
+    n_actions: int | None
     started: float
 
     def rejected(self, stage: Stage, kind: Kind, message: str, line: int | None = None) -> Rejected:
@@ -82,12 +85,14 @@ class _Order:
 
     def trace(self, source: str) -> JobResult:
         """Execute a source in the jail."""
-        request = TraceRequest(source, self.layout, self.n_agents, self.scale, self.igm)
+        request = TraceRequest(source, self.layout, self.n_agents, self.scale, self.igm, self.n_actions)
         return self.jail.run("trace", request.to_bytes(), timeout_seconds=TRACE_SECONDS, output_limit=MAX_TRACE_REPLY)
 
     def verify(self, graph: bytes) -> JobResult:
         """Check a graph in the jail."""
-        request = VerifyRequest(graph, self.states, self.layout, self.n_agents, self.scale, self.igm, self.exchangeable)
+        request = VerifyRequest(
+            graph, self.states, self.layout, self.n_agents, self.scale, self.igm, self.exchangeable, self.n_actions
+        )
         return self.jail.run(
             "verify", request.to_bytes(), timeout_seconds=VERIFY_SECONDS, output_limit=MAX_REPORT_BYTES
         )
@@ -103,6 +108,7 @@ def verify(
     scale: Scale = "sum_to_n",
     igm: Igm = "enforce",
     exchangeable: bool = False,
+    n_actions: int | None = None,
     gate: bool = True,
 ) -> Verdict:
     """Check one credit function; thread-safe.
@@ -117,6 +123,8 @@ def verify(
         igm: `enforce` or `relax`; hashed with the graph.
         exchangeable: whether the agents are, so that credit which depends on an agent's number earns a warning; the
             layout must say which axes run over the agents.
+        n_actions: how many actions an agent has. With it, `share(state, actions, next_state)` is accepted too: shares
+            of the team reward, for policy gradients. Without it, such a function is rejected.
         gate: whether the syntax gate runs first; the layers behind it hold without it.
 
     Returns:
@@ -127,8 +135,12 @@ def verify(
         JailError: the jail broke; says nothing about the source.
     """
     started = time.perf_counter()
+    if n_actions is not None and not 1 <= n_actions <= MAX_ACTIONS:
+        raise ConfigurationError(
+            f"{n_actions} actions", cause=f"there must be 1 to {MAX_ACTIONS}", remedy="Give the number per agent."
+        )
     _require_agent_axes(layout, n_agents)
-    order = _Order(layout, n_agents, _packed(states, layout), jail, scale, igm, exchangeable, started)
+    order = _Order(layout, n_agents, _packed(states, layout), jail, scale, igm, exchangeable, n_actions, started)
     text = decode(source)
     if isinstance(text, Finding):  # a limit of the request to the jail, with the gate or without
         return order.rejected("gate", text.kind, f"{text.what}. {text.remedy}", text.line)

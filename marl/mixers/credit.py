@@ -121,4 +121,11 @@ def load_mixer(path: Path | str, *, bias: Literal["function", "none"] = "functio
             cause=f"its kind is `{artifact.kind}`, a mixer needs `credit`",
             remedy="Give an artifact that `qredit generate` made.",
         )
-    return CreditMixer(parse_graph(artifact.files[CREDIT_GRAPH]), bias=bias)
+    graph = parse_graph(artifact.files[CREDIT_GRAPH])
+    if graph.header.form == "shares":
+        raise ArtifactError(
+            f"artifact `{artifact.path}`",
+            cause="it shares out the team reward, for policy gradients; a mixer needs weights",
+            remedy="Give an artifact with a function `credit` or `tfcaf`.",
+        )
+    return CreditMixer(graph, bias=bias)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from qredit.credit.schema import Header
 from qredit.layout import StateLayout
-from qredit.sandbox.contract import credit, equivariance, outputs
+from qredit.sandbox.contract import credit, equivariance, outputs, shares
 from qredit.sandbox.contract.probe_states import probe_states
 from qredit.sandbox.contract.subject import SEED, RawFunction, Subject
 from qredit.sandbox.contract.subject import ContractError as ContractError
@@ -26,9 +26,9 @@ CHECKS = (
     outputs.check_finite,
     outputs.check_repeatable,
     outputs.check_rows,
-    credit.check_gradients,
 )
-"""In the order in which they are made: each may rely on those before it, and all on inputs that nobody changes."""
+"""What holds for every form, in the order in which it is checked: each may rely on those before it, and all on inputs
+that nobody changes."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ def check_contract(
     Args:
         header: form, scale, igm and sizes, as the graph declares them.
         run: the graph's raw outputs.
-        layout: the named fields of the state.
-        states: states of rollouts, `[M, S]`, float32, `M >= 1`.
+        layout: the named fields of the state, or for shares of a transition.
+        states: states of rollouts, `[M, S]`, float32, `M >= 1`; for shares transitions.
         exchangeable: whether credit that depends on an agent's number earns a warning.
 
     Raises:
@@ -62,8 +62,9 @@ def check_contract(
     subject = Subject(header=header, run=run, probe=probe, normal_q=normal_q)
     for check in CHECKS:
         check(subject)
+    (shares.check_shares if header.form == "shares" else credit.check_gradients)(subject)
     difference = credit.vdn_difference(subject)
-    warnings = list(credit.warnings_of(subject, difference))
+    warnings = list((shares.warnings_of if header.form == "shares" else credit.warnings_of)(subject, difference))
     if exchangeable:
         warnings += equivariance.warnings_of(subject)
     return ContractReport(tuple(warnings), difference)

@@ -99,7 +99,7 @@ def vdn_difference(subject: Subject) -> float:
     """
     count = subject.probe.n_rollout
     states = subject.probe.states[:count]
-    if subject.header.form == "weights":
+    if subject.header.form != "general":
         weights = credit_weights(subject.header, subject.raw(states, subject.normal_q[:count]))
         return float(differs_from_vdn(weights, subject.header.scale).double().mean())
     differs = torch.zeros(count, dtype=torch.bool)

@@ -10,6 +10,7 @@ from qredit.sandbox.contract.subject import SEED, ContractError, Subject, first
 GUARD = "Guard divisions (`x / y.clamp(min=1e-6)`), logarithms, square roots and exponentials."
 _REDUCE = {
     "weights": "Return one weight per agent: reduce entities and coordinates with `.sum(dim=-1)`, keep the agents.",
+    "shares": "Return one share per agent: reduce entities and coordinates with `.sum(dim=-1)`, keep the agents.",
     "bias": "Reduce to one number per state with `.sum(dim=1, keepdim=True)`.",
     "Q_tot": "Reduce over the agents with `.sum(dim=1, keepdim=True)`.",
 }
@@ -25,7 +26,7 @@ def check_shapes(subject: Subject) -> None:
             raise ContractError(f"The function returns {len(raw)} tensors instead of {len(expected)} ({names}).")
         for (name, width), value in zip(expected, raw, strict=True):
             if tuple(value.shape) != (size, width):
-                letters = "[B, N]" if name == "weights" else "[B, 1]"
+                letters = "[B, N]" if width == subject.header.n_agents > 1 else "[B, 1]"
                 raise ContractError(
                     f"`{name}` has shape {list(value.shape)} for a batch of {size} states instead of {letters} = "
                     f"[{size}, {width}]. {_REDUCE[name]}"
@@ -41,7 +42,7 @@ def check_finite(subject: Subject) -> None:
         bad = ~torch.isfinite(value)
         if bad.any():
             row, column = first(bad)
-            whose = f" of agent {column}" if name == "weights" else ""
+            whose = f" of agent {column}" if name in ("weights", "shares") else ""
             where = subject.probe.describe(row)
             raise ContractError(f"`{name}`{whose} is {value[row, column].item()} in {where}. {GUARD}")
 

@@ -17,6 +17,7 @@ PER_EDGE = 3
 """From how many rollout states each such edge state is made."""
 UNBOUNDED = 1e6
 """A field whose declared bound is larger takes the largest value seen instead."""
+SEED = 20_250_418
 SHOWN = 240
 """How many characters of a state stand in a message."""
 
@@ -64,6 +65,16 @@ def probe_states(layout: StateLayout, rollout: Tensor) -> ProbeStates:
                 names.append(f"a rollout state with {label} at the {word} bound")
     states = torch.cat([rollout, torch.stack(rows)])
     return ProbeStates(layout=layout, states=states, n_rollout=rollout.shape[0], edges=tuple(names))
+
+
+def transitions(states: Tensor, n_agents: int, n_actions: int) -> Tensor:
+    """Transitions `[M, S + N + S]` out of states `[M, S]`: each with random actions and another state after it.
+
+    They are no steps of a rollout: a function is checked on states that occur, but not on what follows what.
+    """
+    generator = torch.Generator().manual_seed(SEED)
+    actions = torch.randint(0, n_actions, (len(states), n_agents), generator=generator)
+    return torch.cat([states, actions.to(states.dtype), states.roll(1, dims=0)], dim=1)
 
 
 def _bounds(layout: StateLayout, rollout: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,13 +10,13 @@ from torch import Tensor
 
 from qredit.credit.form import Credit, apply_form
 from qredit.credit.schema import Header
+from qredit.sandbox.contract.probe_states import SEED as SEED
 from qredit.sandbox.contract.probe_states import ProbeStates
 from qredit.sandbox.verdict import quoted
 
 RawFunction = Callable[[Tensor, Tensor | None], tuple[Tensor, ...]]
 """`(state [B, S], agents_q [B, N] | None) -> raw outputs`, as `qredit.credit.interpret` computes them."""
 
-SEED = 20_250_418
 _FAILURES = (RuntimeError, IndexError, TypeError, ValueError, ArithmeticError)
 """What running a graph can raise: torch's errors, and integer arithmetic on sizes."""
 
@@ -47,6 +47,8 @@ class Subject:
         """Name and width of each raw output."""
         if self.header.form == "general":
             return [("Q_tot", 1)]
+        if self.header.form == "shares":
+            return [("shares", self.header.n_agents)]
         return [("weights", self.header.n_agents), *([("bias", 1)] if self.header.has_bias else [])]
 
     def raw(self, state: Tensor, agents_q: Tensor) -> tuple[Tensor, ...]:

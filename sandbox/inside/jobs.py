@@ -7,6 +7,7 @@ the root package's `credit`, `layout` and `errors` only.
 
 from __future__ import annotations
 
+import struct
 from functools import partial
 from typing import cast
 
@@ -17,6 +18,7 @@ from qredit.credit import GraphError, Header, interpret, parse_graph
 from qredit.credit.schema import CreditGraph, Igm, Scale
 from qredit.layout import StateField, StateLayout
 from qredit.sandbox.contract.check import ContractError, ContractResourceError, check_contract
+from qredit.sandbox.contract.probe_states import transitions
 from qredit.sandbox.descriptions import DescribeRequest
 from qredit.sandbox.inside import describe
 from qredit.sandbox.payloads import TraceRefusal, TraceRequest, VerifyReport, VerifyRequest, pack_graph
@@ -39,6 +41,12 @@ def tfcaf(agents_q, global_state):
     weight = torch.softmax(global_state[:, :2], dim=1)
     return (weight * agents_q).sum(dim=1, keepdim=True)
 """,
+    """
+import torch.nn.functional as F
+def share(state, actions, next_state):
+    moved = (next_state["position"] - state["position"]).abs().sum(dim=-1)
+    return moved + F.one_hot(actions, 5)[:, :, 4].float() + 0.1
+""",
 )
 """One function per form: tracing and checking them loads what those two import lazily."""
 
@@ -49,10 +57,11 @@ def warm_up() -> None:
     trace.warm_up()
     describe.warm_up(WARM_LAYOUT)
     for source in WARM_SOURCES:
-        request = TraceRequest(source=source, layout=WARM_LAYOUT, n_agents=2, scale="sum_to_n", igm="enforce")
-        graph = _traced(request)
-        states = torch.arange(32, dtype=torch.float32).reshape(8, 4) % 5
-        _check(parse_graph(graph), VerifyRequest(graph, b"", WARM_LAYOUT, 2, "sum_to_n", "enforce"), states)
+        graph = _traced(TraceRequest(source, WARM_LAYOUT, 2, "sum_to_n", "enforce", n_actions=5))
+        states = struct.pack("<32f", *(i % 5 for i in range(32)))  # [8, 4]
+        report = _verify(VerifyRequest(graph, states, WARM_LAYOUT, 2, "sum_to_n", "enforce", n_actions=5))
+        if report.stage:
+            raise AssertionError(f"a good function was refused: {report.message}")
 
 
 def run_job(job: str, payload: bytes) -> bytes:
@@ -90,7 +99,9 @@ def _describe(request: DescribeRequest) -> bytes:
 
 def _traced(request: TraceRequest) -> bytes:
     scale, igm = cast("Scale", request.scale), cast("Igm", request.igm)
-    return trace.trace_source(request.source, request.layout, request.n_agents, scale=scale, igm=igm)
+    return trace.trace_source(
+        request.source, request.layout, request.n_agents, scale=scale, igm=igm, n_actions=request.n_actions
+    )
 
 
 def _verify(request: VerifyRequest) -> VerifyReport:
@@ -98,21 +109,23 @@ def _verify(request: VerifyRequest) -> VerifyReport:
         graph = parse_graph(request.graph)
     except GraphError as error:
         return _rejected("graph", "graph", f"The credit graph is refused: {quoted(f'{error.what}: {error.cause}')}.")
-    mismatch = _mismatch(graph.header, request)
+    shares = graph.header.form == "shares" and request.n_actions is not None
+    layout = request.layout.transition(request.n_agents, request.n_actions or 1) if shares else request.layout
+    mismatch = _mismatch(graph.header, request, layout)
     if mismatch:
         return _rejected("graph", "graph", mismatch, graph.header.form)
     states = torch.frombuffer(bytearray(request.states), dtype=torch.float32).reshape(-1, request.layout.size)
-    return _check(graph, request, states)
+    if shares:
+        states = transitions(states, request.n_agents, request.n_actions or 1)
+    return _check(graph, request, layout, states)
 
 
-def _check(graph: CreditGraph, request: VerifyRequest, states: Tensor) -> VerifyReport:
+def _check(graph: CreditGraph, request: VerifyRequest, layout: StateLayout, states: Tensor) -> VerifyReport:
     def run(state: Tensor, agents_q: Tensor | None) -> tuple[Tensor, ...]:
         return interpret(graph, state=state, agents_q=agents_q)
 
     try:
-        report = check_contract(
-            graph.header, run, layout=request.layout, states=states, exchangeable=request.exchangeable
-        )
+        report = check_contract(graph.header, run, layout=layout, states=states, exchangeable=request.exchangeable)
     except ContractResourceError as error:
         return _rejected("contract", "resource", str(error), graph.header.form)
     except ContractError as error:
@@ -127,11 +140,11 @@ def _rejected(stage: str, kind: str, message: str, form: str = "") -> VerifyRepo
     return _rejected_report(stage=stage, kind=kind, message=message, form=form)
 
 
-def _mismatch(header: Header, request: VerifyRequest) -> str:
+def _mismatch(header: Header, request: VerifyRequest, layout: StateLayout) -> str:
     """How the header differs from what was asked for: only a forged graph's does."""
     asked = {
         "n_agents": request.n_agents,
-        "state_size": request.layout.size,
+        "state_size": layout.size,
         "scale": request.scale,
         "igm": request.igm,
     }

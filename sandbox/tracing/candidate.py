@@ -16,8 +16,21 @@ from qredit.credit.schema import Form
 from qredit.layout import StateLayout
 from qredit.sandbox.tracing.failure import FILENAME, CandidateCode, Place, TraceFailure, quiet, short
 
-FUNCTIONS: Mapping[str, Form] = {"credit": "weights", "tfcaf": "general", "QLLMNetwork": "general"}
+FUNCTIONS: Mapping[str, Form] = {"credit": "weights", "tfcaf": "general", "QLLMNetwork": "general", "share": "shares"}
 """Name of the function -> form. `QLLMNetwork` is the name in listing 1 of the QLLM paper."""
+_ARGUMENTS: Mapping[Form, tuple[str, ...]] = {
+    "weights": ("state",),
+    "general": ("agents_q", "global_state"),
+    "shares": ("state", "actions", "next_state"),
+}
+"""What a function of each form is called with."""
+
+_OUTPUTS: Mapping[Form, tuple[tuple[str, ...], str, str]] = {
+    "weights": (("weights", "bias"), "N1", "weights [B, N], or (weights [B, N], bias [B, 1])"),
+    "general": (("Q_tot",), "1", "Q_tot [B, 1]"),
+    "shares": (("shares",), "N", "shares [B, N]"),
+}
+"""Names of its outputs, width of each, and both in words."""
 
 _READS_BY_NAME = re.compile(r"""\[\s*["']""")
 _BATCHES = (7, 11, 13, 17, 19, 23, 29, 31)
@@ -32,15 +45,15 @@ class Candidate:
     source: str
     """Its module."""
     function: Callable[..., Any]
-    """`credit(state)`, or `tfcaf(agents_q, state)`."""
+    """`credit(state)`, `tfcaf(agents_q, state)` or `share(state, actions, next_state)`."""
     form: Form
-    """Which of the two."""
+    """Which of them."""
     named: bool
-    """Whether `state` is a dictionary of named tensors; else it is the flat tensor `[B, S]`."""
+    """Whether a state is a dictionary of named tensors; else it is the flat tensor `[B, S]`."""
     layout: StateLayout
     """The state's fields."""
     example: tuple[Tensor, ...]
-    """Inputs to record with: the flat state, after `agents_q` in the general form."""
+    """Inputs to record with: the flat state, after `agents_q` in the general form; a flat transition for shares."""
     other_example: tuple[Tensor, ...]
     """The same with other values and another batch size."""
     results: tuple[Tensor, ...] = ()
@@ -49,26 +62,35 @@ class Candidate:
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Run it on flat inputs; the results as a tuple."""
         *first, state = inputs
-        result = self.function(*first, self.layout.named(state) if self.named else state)
+        if self.form == "shares":
+            size = self.layout.size
+            before, actions, after = state.tensor_split([size, state.shape[1] - size], dim=1)
+            result = self.function(self._shown(before), actions.long(), self._shown(after))
+        else:
+            result = self.function(*first, self._shown(state))
         return tuple(result) if isinstance(result, (tuple, list)) else (result,)
 
+    def _shown(self, state: Tensor) -> Any:
+        return self.layout.named(state) if self.named else state
 
-def load_candidate(source: str, layout: StateLayout, n_agents: int) -> Candidate:
+
+def load_candidate(source: str, layout: StateLayout, n_agents: int, n_actions: int | None = None) -> Candidate:
     """Execute a module's text and try its function.
 
-    The weights form is called with the dictionary of named tensors first, or with the flat tensor first if the source
-    never reads anything by a name; if that raises, the other is tried. What the first attempt raised is
-    told if both fail.
+    The weights form and shares are called with dictionaries of named tensors first, or with flat tensors first if the
+    source never reads anything by a name; if that raises, the other is tried. What the first attempt raised is told if
+    both fail.
 
     Raises:
         TraceFailure: no such function, or it does not run, or what it returns is neither weights nor a team value.
     """
     function, form = _find(_execute(source))
-    example, other = (_example(layout, n_agents, form, batches) for batches in (_BATCHES, _OTHER_BATCHES))
+    inputs = _input_layout(layout, n_agents, form, n_actions)
+    example, other = (_example(inputs, n_agents, form, batches) for batches in (_BATCHES, _OTHER_BATCHES))
     _check_arguments(source, function, form)
     by_name = _READS_BY_NAME.search(source) is not None
     failures = []
-    for named in (by_name, not by_name) if form == "weights" else (False,):
+    for named in (by_name, not by_name) if form != "general" else (False,):
         candidate = Candidate(source, function, form, named, layout, example, other)
         try:
             results = _try(candidate, n_agents)
@@ -90,17 +112,20 @@ def _execute(source: str) -> dict[str, Any]:
 
 def _find(namespace: Mapping[str, Any]) -> tuple[Callable[..., Any], Form]:
     found = [name for name in FUNCTIONS if callable(namespace.get(name))]
+    if len(found) > 1 and found[-1] == "share":  # the name of a helper
+        found.pop()
     if len(found) != 1:
         cause = f"there are several: {', '.join(found)}" if found else "there is none"
         raise TraceFailure(
             "contract",
-            f"The module must define one function `credit(state)` or `tfcaf(agents_q, global_state)`; {cause}.",
+            "The module must define one function `credit(state)`, `tfcaf(agents_q, global_state)` or "
+            f"`share(state, actions, next_state)`; {cause}.",
         )
     return namespace[found[0]], FUNCTIONS[found[0]]
 
 
 def _check_arguments(source: str, function: Callable[..., Any], form: Form) -> None:
-    wanted = ("state",) if form == "weights" else ("agents_q", "global_state")
+    wanted = _ARGUMENTS[form]
     with CandidateCode(source):
         signature = inspect.signature(function)
     try:
@@ -137,12 +162,11 @@ def _try(candidate: Candidate, n_agents: int) -> tuple[Tensor, ...]:
     with _PlainRun(candidate), quiet():
         results = candidate(*inputs)
     batch, line = inputs[0].shape[0], first_line(candidate.function)
-    widths = [n_agents, 1] if candidate.form == "weights" else [1]
-    what = "weights [B, N], or (weights [B, N], bias [B, 1])" if candidate.form == "weights" else "Q_tot [B, 1]"
+    names, widths, what = _OUTPUTS[candidate.form]
     if not 1 <= len(results) <= len(widths):
         raise TraceFailure("contract", f"The function returns {len(results)} values. Return {what}.", line)
-    for name, result, width in zip(("weights", "bias"), results, widths, strict=False):
-        name = name if candidate.form == "weights" else "Q_tot"
+    for name, result, letter in zip(names, results, widths, strict=False):
+        width = n_agents if letter == "N" else 1
         if not isinstance(result, Tensor):
             cause = f"The function returns {short(type(result).__name__)} as {name}. Return {what}."
             raise TraceFailure("contract", cause, line)
@@ -176,12 +200,21 @@ def _dimensions(layout: StateLayout, n_agents: int) -> set[int]:
     return {n_agents, layout.size, *(f.size for f in layout.fields), *(d for f in layout.fields for d in f.shape)}
 
 
+def _input_layout(layout: StateLayout, n_agents: int, form: Form, n_actions: int | None) -> StateLayout:
+    """The layout of the flat input: of the state, or for shares of a transition."""
+    if form != "shares":
+        return layout
+    if n_actions is None:
+        raise TraceFailure("contract", "Shares of the reward are not wanted here. Define `credit(state)`.")
+    return layout.transition(n_agents, n_actions)
+
+
 def _example(layout: StateLayout, n_agents: int, form: Form, batches: Sequence[int]) -> tuple[Tensor, ...]:
     """Inputs of the first batch size that no dimension of the state has, the same in every run."""
     batch = next(size for size in batches if size not in _dimensions(layout, n_agents))
     state = _example_state(layout, batch)
     agents_q = torch.linspace(-2.0, 2.0, batch * n_agents).reshape(batch, n_agents)
-    return (state,) if form == "weights" else (agents_q, state)
+    return (agents_q, state) if form == "general" else (state,)
 
 
 def _example_state(layout: StateLayout, batch: int) -> Tensor:

@@ -21,7 +21,9 @@ from qredit.sandbox.tracing.write import write_graph
 __all__ = ["TraceFailure", "trace_source", "warm_up"]
 
 
-def trace_source(source: str, layout: StateLayout, n_agents: int, *, scale: Scale, igm: Igm) -> bytes:
+def trace_source(
+    source: str, layout: StateLayout, n_agents: int, *, scale: Scale, igm: Igm, n_actions: int | None = None
+) -> bytes:
     """Execute a module's text and write its function as a credit graph.
 
     Args:
@@ -32,6 +34,7 @@ def trace_source(source: str, layout: StateLayout, n_agents: int, *, scale: Scal
         n_agents: `N`.
         scale: written into the graph's header.
         igm: written into the graph's header.
+        n_actions: how many actions an agent has; without it, `share(state, actions, next_state)` is refused.
 
     Returns:
         The graph as canonical JSON, which `parse_graph` accepts.
@@ -40,7 +43,7 @@ def trace_source(source: str, layout: StateLayout, n_agents: int, *, scale: Scal
         TraceFailure: the source cannot become a credit graph.
         JailError: a library was loaded too late: our fault, not the source's.
     """
-    candidate = load_candidate(source, layout, n_agents)
+    candidate = load_candidate(source, layout, n_agents, n_actions)
     recording = record(candidate)
     recorded = write_graph(recording, candidate.form, source)
     header = Header(
@@ -48,7 +51,7 @@ def trace_source(source: str, layout: StateLayout, n_agents: int, *, scale: Scal
         scale=scale,
         igm=igm,
         n_agents=n_agents,
-        state_size=layout.size,
+        state_size=candidate.example[-1].shape[1],
         has_bias=len(recorded.outputs) == 2,
     )
     data = recorded.to_bytes(header)

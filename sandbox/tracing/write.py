@@ -76,7 +76,7 @@ class _Writer:
     def __init__(self, recording: Recording, form: Form, source: str) -> None:
         self.recording = recording
         self.source = source
-        names: tuple[InputName, ...] = ("state",) if form == "weights" else ("agents_q", "state")
+        names: tuple[InputName, ...] = ("agents_q", "state") if form == "general" else ("state",)
         self.graph = RecordedGraph()
         self.refs: dict[Value, Ref] = dict(zip(recording.inputs, map(Ref, names), strict=True))
         self.sizes: dict[int, Ref] = {}

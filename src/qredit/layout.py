@@ -131,6 +131,18 @@ class StateLayout:
         array: Any = states
         return array[..., numbers]  # type: ignore[no-any-return]
 
+    def transition(self, n_agents: int, n_actions: int) -> StateLayout:
+        """The layout of a transition `[S + N + S]`: this state, the action that each agent chose, the next state.
+
+        Raises:
+            TaskFileError: a field of the state has the name that a field of the transition gets.
+        """
+        action = StateField(
+            "chosen_action", (n_agents,), "action number", 0, n_actions - 1, "What each agent chose.", (), (0,)
+        )
+        after = (dataclasses.replace(f, name=f"next_{f.name}"[:40]) for f in self.fields)
+        return StateLayout((*self.fields, action, *after))
+
     def to_json(self) -> list[dict[str, Any]]:
         """The layout as JSON data; `from_json` reads it back."""
         return [

@@ -71,9 +71,9 @@ def test_a_fault_is_told_and_mended(cli: Cli, my_task: Path) -> None:
     (repair, _) = [
         r["messages"][1]["content"] for r in server.requests if "# What to correct" in r["messages"][1]["content"]
     ]
-    assert "no field `levle`" in repair
+    assert "there is no `levle`" in repair
     story = cli("inspect", done.json()["run"]).out
-    assert "no field `levle`" in story
+    assert "there is no `levle`" in story
 
 
 @pytest.mark.usefixtures("fake_jail")

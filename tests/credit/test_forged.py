@@ -45,7 +45,7 @@ FORGED: dict[str, tuple[Any, str]] = {
     "nodes no list": (document() | {"nodes": {}}, "must be a list"),
     "2001 nodes": (document([node("aten.abs.default", "n0")] * 2001), "the limit is 2000"),
     # the header
-    "form": (header(form="shares"), "none of weights, general"),
+    "form": (header(form="sums"), "none of weights, general"),
     "scale": (header(scale="sum"), "none of"),
     "igm": (header(igm=None), "no str"),
     "agents bool": (header(n_agents=True), "no int"),

@@ -95,7 +95,7 @@ def test_several_at_once(jail: Jail) -> None:
         ("return open('f')", "gate", "forbidden", FIRST, "`open` is forbidden"),
         ("return x.item()", "gate", "unsupported", FIRST, "`x.item` is not available"),
         ("if x.sum() > 0:\n        x = x * 2\n    return x", "trace", "trace", FIRST, "torch.where"),
-        ("return state['levle']", "trace", "trace", FIRST, "no field `levle`"),
+        ("return state['levle']", "trace", "trace", FIRST, "there is no `levle`"),
         ("return x @ x", "trace", "trace", FIRST, ""),
         ("return x / state['cell']", "contract", "contract", None, "is inf in rollout state 0"),
         ("return x[:, :1]", "contract", "contract", FIRST - 2, "returns weights of shape [B, 1], it must be [B, 2]"),

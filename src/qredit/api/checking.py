@@ -119,6 +119,7 @@ def _verify(
         layout=subject.layout,
         n_agents=subject.n_agents,
         exchangeable=subject.exchangeable,
+        n_actions=subject.n_actions,
         states=subject.states,
         jail=jail,
         scale=scale,

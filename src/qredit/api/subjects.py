@@ -33,6 +33,8 @@ class Subject:
     """Probe states `[M, S]`."""
     task: Task | None = None
     """The task, unless only sizes were given."""
+    n_actions: int | None = None
+    """Actions of each agent, where they are known: only then may a function share out the reward."""
 
     @property
     def exchangeable(self) -> bool:
@@ -55,7 +57,7 @@ def load_subject(name_or_path: str) -> Subject:
     layout = task.own_layout()
     if layout is not None and task.states is not None:
         states = load_states(_beside(path, task.states), size=layout.size)
-        return Subject(task.name, task.n_agents, layout, states, task)
+        return Subject(task.name, task.n_agents, layout, states, task, len(task.actions))
     from qredit.marl import layout_of, state_source
 
     layout = layout_of(task)
@@ -63,10 +65,12 @@ def load_subject(name_or_path: str) -> Subject:
         states = load_states(probe_states_path(task.name), size=layout.size)
     else:
         states = state_source(task).sample(N_PROBE_STATES, PROBE_SEED)
-    return Subject(task.name, task.n_agents, layout, states, task)
+    return Subject(task.name, task.n_agents, layout, states, task, len(task.actions))
 
 
-def flat_subject(*, n_agents: int, state_dim: int, states_path: Path | None = None) -> Subject:
+def flat_subject(
+    *, n_agents: int, state_dim: int, n_actions: int | None = None, states_path: Path | None = None
+) -> Subject:
     """A subject known by its sizes only: one field `state [S]`, probed with the given states or standard normal ones.
 
     Raises:
@@ -88,7 +92,7 @@ def flat_subject(*, n_agents: int, state_dim: int, states_path: Path | None = No
     else:
         normal = np.random.default_rng(PROBE_SEED).standard_normal((N_PROBE_STATES, state_dim))
         states = normal.astype(np.float32)
-    return Subject(f"{n_agents} agents, state of {state_dim}", n_agents, layout, states)
+    return Subject(f"{n_agents} agents, state of {state_dim}", n_agents, layout, states, n_actions=n_actions)
 
 
 def _beside(task_file: Path, name: str) -> Path:

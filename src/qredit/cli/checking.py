@@ -22,10 +22,13 @@ def register(app: typer.Typer) -> None:
 
 
 def check(
-    files: Annotated[list[Path], typer.Argument(help="Python files, each with `credit(state)` or `tfcaf(q, state)`.")],
+    files: Annotated[list[Path], typer.Argument(help="Python files, each with `credit`, `tfcaf` or `share`.")],
     task: Annotated[str | None, typer.Option(help="Task (name or YAML file) that the functions are for.")] = None,
     agents: Annotated[int | None, typer.Option(help="Without a task: number of agents N.")] = None,
     state_dim: Annotated[int | None, typer.Option(help="Without a task: length S of the flat state.")] = None,
+    actions: Annotated[
+        int | None, typer.Option(help="Without a task: actions per agent, for `share` functions.")
+    ] = None,
     states: Annotated[Path | None, typer.Option(help="Without a task: `.npz` with real states [M, S].")] = None,
     gate: Annotated[bool, typer.Option(help="Run the syntax gate before the jail.")] = True,
     jail: Annotated[str, typer.Option(help="Jail to run in: auto, bubblewrap, lockdown or docker.")] = "auto",
@@ -48,7 +51,7 @@ def check(
     """Check credit functions: gate, jail, tracing, contract. Exit 0: all accepted; 1: some rejected; 2: an error."""
     from qredit import api
 
-    subject = _subject(task, agents, state_dim, states)
+    subject = _subject(task, agents, state_dim, actions, states)
     if watch and save is not None:
         raise ConfigurationError(
             "--watch and --save", cause="an artifact is written once", remedy="Save the finished file without --watch."
@@ -73,14 +76,16 @@ def check(
     raise typer.Exit(2 if "error" in found else 1 if "rejected" in found else 0)
 
 
-def _subject(task: str | None, agents: int | None, state_dim: int | None, states: Path | None) -> Subject:
+def _subject(
+    task: str | None, agents: int | None, state_dim: int | None, actions: int | None, states: Path | None
+) -> Subject:
     from qredit.api.subjects import flat_subject, load_subject
 
-    sizes = (agents, state_dim, states)
-    if task is not None and sizes == (None, None, None):
+    sizes = {agents, state_dim, actions, states}
+    if task is not None and sizes == {None}:
         return load_subject(task)
     if task is None and agents is not None and state_dim is not None:
-        return flat_subject(n_agents=agents, state_dim=state_dim, states_path=states)
+        return flat_subject(n_agents=agents, state_dim=state_dim, n_actions=actions, states_path=states)
     raise ConfigurationError(
         "what are the functions for",
         cause="give either --task, or --agents and --state-dim",

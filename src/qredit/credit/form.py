@@ -50,6 +50,8 @@ def apply_form(header: Header, raw: Sequence[Tensor], agents_q: Tensor) -> Credi
     """
     if header.form == "general":
         return Credit(q_tot=raw[0], weights=None, bias=None, clamped=None)
+    if header.form == "shares":
+        raise ValueError("the form `shares` splits rewards; it has no Q_tot")
     weights = credit_weights(header, raw)
     q_tot = weighted_sum(agents_q, weights)  # [B, 1]
     bias = raw[1] if header.has_bias else None
@@ -66,6 +68,8 @@ def weighted_sum(agents_q: Tensor, weights: Tensor) -> Tensor:
 
 def credit_weights(header: Header, raw: Sequence[Tensor]) -> Tensor:
     """Weights `[B, N]` after IGM and scale, out of the raw weights `raw[0]` `[B, N]` of a weights form.
+
+    Shares of the team reward go the same way: with `sum_to_n` they sum to `N`, and shares of one are the team reward.
 
     `enforce` clamps at 0. `sum_to_n` divides by the sum (with `relax` by the sum of magnitudes, because a sum near 0
     would explode) and multiplies by `N`; all-zero rows become ones. A row of equal positive weights becomes exactly 1.

@@ -102,14 +102,14 @@ class _Reader:
             if type(value[name]) is not wanted:
                 self.refuse(f"{name} {shown(value[name])} is no {wanted.__name__}")
         for name, choices in (
-            ("form", ("weights", "general")), ("scale", ("sum_to_n", "raw")), ("igm", ("enforce", "relax"))
+            ("form", ("weights", "general", "shares")), ("scale", ("sum_to_n", "raw")), ("igm", ("enforce", "relax"))
         ):  # fmt: skip
             if value[name] not in choices:
                 self.refuse(f"{name} {shown(value[name])} is none of {', '.join(choices)}")
         if not 1 <= value["n_agents"] <= AGENTS_LIMIT or not 1 <= value["state_size"] <= STATE_LIMIT:
             self.refuse(f"n_agents must be in 1..{AGENTS_LIMIT} and state_size in 1..{STATE_LIMIT}")
-        if value["form"] == "general" and value["has_bias"]:
-            self.refuse("the general form has no bias of its own")
+        if value["form"] != "weights" and value["has_bias"]:
+            self.refuse(f"the form {value['form']} has no bias of its own")
         return Header(**value)
 
     def constant(self, index: int, value: Any) -> Constant:

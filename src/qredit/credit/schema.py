@@ -26,7 +26,7 @@ from typing import Any, Literal, TypeAlias
 from qredit.errors import ArtifactError
 
 FORMAT = 1
-Form = Literal["weights", "general"]
+Form = Literal["weights", "general", "shares"]
 Scale = Literal["sum_to_n", "raw"]
 Igm = Literal["enforce", "relax"]
 InputName = Literal["state", "agents_q"]
@@ -52,7 +52,8 @@ class Header:
     """What the graph is and how its output is applied; hashed with it."""
 
     form: Form
-    """`weights`: raw outputs are weights `[B, N]` and, if `has_bias`, a bias `[B, 1]`; `general`: `Q_tot [B, 1]`."""
+    """`weights`: raw outputs are weights `[B, N]` and, if `has_bias`, a bias `[B, 1]`; `general`: `Q_tot [B, 1]`;
+    `shares`: each agent's share of the team reward `[B, N]`, of whole transitions in place of states."""
     scale: Scale
     """`sum_to_n` normalises the weights to sum to `N` per state; `raw` leaves their magnitude."""
     igm: Igm
@@ -60,14 +61,14 @@ class Header:
     n_agents: int
     """`N`."""
     state_size: int
-    """`S`, the length of the flat state."""
+    """`S`, the length of the flat state; in the form `shares` that of a transition: state, actions, next state."""
     has_bias: bool
     """Whether a weights form has a second output, the bias `f_b(s)`."""
 
     @property
     def inputs(self) -> tuple[InputName, ...]:
         """The inputs that nodes may refer to."""
-        return ("state",) if self.form == "weights" else ("state", "agents_q")
+        return ("state", "agents_q") if self.form == "general" else ("state",)
 
     @property
     def n_outputs(self) -> int:

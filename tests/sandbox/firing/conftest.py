@@ -1,4 +1,4 @@
-"""The caller with their secrets, and a jail that they open: once for all cases."""
+"""The caller with their secrets, and a jail that they open: once per file of cases."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Trial:
         assert result.output == self.first
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def trial(lockdown: None) -> Iterator[Trial]:
     """A caller, and a lockdown jail that they opened."""
     with pytest.MonkeyPatch.context() as patch, open_caller() as caller:
