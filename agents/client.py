@@ -16,7 +16,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from qredit.agents.messages import Identity, Message, Position, Reply, Usage, messages_json
+from qredit.agents.messages import Identity, Message, Position, Reply, ReplySchema, Usage, messages_json
 from qredit.agents.settings import ModelSettings
 from qredit.agents.telemetry import keep_to_this_machine
 from qredit.agents.transport import Fault, GarbledBodyError, endpoint_error, fault_of, reject_garbled
@@ -54,7 +54,9 @@ class EndpointModel:
         """What answers."""
         return Identity(self._settings.base_url, self._settings.model, self._settings.parameters)
 
-    async def complete(self, messages: Sequence[Message], position: Position) -> Reply:
+    async def complete(
+        self, messages: Sequence[Message], position: Position, *, schema: ReplySchema | None = None
+    ) -> Reply:
         """Ask the endpoint.
 
         Raises:

@@ -52,6 +52,16 @@ class Position:
 
 
 @dataclass(frozen=True)
+class ReplySchema:
+    """The form that a reply should have."""
+
+    name: str
+    """A name for the endpoint, such as `verdict`."""
+    schema: Mapping[str, Any]
+    """JSON schema of an object; every property required and no others, as strict endpoints want it."""
+
+
+@dataclass(frozen=True)
 class Usage:
     """Tokens of one call, or of several added up."""
 
@@ -149,8 +159,17 @@ class ChatModel(Protocol):
         """What answers."""
         ...
 
-    async def complete(self, messages: Sequence[Message], position: Position) -> Reply:
-        """Answer these messages; `position` says which call of the run this is."""
+    async def complete(
+        self, messages: Sequence[Message], position: Position, *, schema: ReplySchema | None = None
+    ) -> Reply:
+        """Answer these messages.
+
+        Args:
+            messages: the whole context.
+            position: which call of the run this is.
+            schema: a JSON schema that the reply should follow, where the model's endpoint can be held to it. It is no
+                part of what is asked: the messages say the form in words too.
+        """
         ...
 
 

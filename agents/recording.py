@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from qredit.agents.messages import Identity, Message, Position, Reply, canonical, prompt_sha256
+from qredit.agents.messages import Identity, Message, Position, Reply, ReplySchema, canonical, prompt_sha256
 from qredit.agents.store import FILE_NAME as REPLIES
 from qredit.agents.store import read_replies
 from qredit.errors import ArtifactError, RecordingError
@@ -70,7 +70,9 @@ class ReplayModel:
         recording = self.recording
         return Identity(f"recording:{recording.task}", recording.model, dict(recording.parameters))
 
-    async def complete(self, messages: Sequence[Message], position: Position) -> Reply:
+    async def complete(
+        self, messages: Sequence[Message], position: Position, *, schema: ReplySchema | None = None
+    ) -> Reply:
         """The recorded reply for this position.
 
         Raises:

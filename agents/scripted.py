@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
-from qredit.agents.messages import Identity, Message, Position, Reply, Usage
+from qredit.agents.messages import Identity, Message, Position, Reply, ReplySchema, Usage
 from qredit.errors import RecordingError
 
 Script = Callable[[Sequence[Message], Position], str | Reply]
@@ -33,7 +33,9 @@ class ScriptedModel:
         """What answers."""
         return Identity(endpoint="scripted", model="scripted", parameters={})
 
-    async def complete(self, messages: Sequence[Message], position: Position) -> Reply:
+    async def complete(
+        self, messages: Sequence[Message], position: Position, *, schema: ReplySchema | None = None
+    ) -> Reply:
         """Answer from the script.
 
         Raises:

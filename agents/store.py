@@ -23,6 +23,7 @@ from qredit.agents.messages import (
     Message,
     Position,
     Reply,
+    ReplySchema,
     Usage,
     canonical,
     messages_json,
@@ -104,7 +105,9 @@ class StoredModel:
         """Calls that are under way."""
         return len(self._flying)
 
-    async def complete(self, messages: Sequence[Message], position: Position) -> Reply:
+    async def complete(
+        self, messages: Sequence[Message], position: Position, *, schema: ReplySchema | None = None
+    ) -> Reply:
         """Answer from the store, or ask the model and store what it answers.
 
         Raises:
@@ -116,7 +119,7 @@ class StoredModel:
             return stored
         if self.failure is not None:
             raise self.failure
-        task = asyncio.create_task(self._ask(key, tuple(messages), position))
+        task = asyncio.create_task(self._ask(key, tuple(messages), position, schema))
         self._flying.add(task)
         task.add_done_callback(self._landed)
         return await asyncio.shield(task)
@@ -158,9 +161,11 @@ class StoredModel:
         """Close the file."""
         self._lines.close()
 
-    async def _ask(self, key: str, messages: tuple[Message, ...], position: Position) -> Reply:
+    async def _ask(
+        self, key: str, messages: tuple[Message, ...], position: Position, schema: ReplySchema | None
+    ) -> Reply:
         try:
-            reply = await self._model.complete(messages, position)
+            reply = await self._model.complete(messages, position, schema=schema)
             self._lines.append(
                 {
                     "schema": SCHEMA,

@@ -32,7 +32,6 @@ from rich.table import Table
 from benchmarks.soak_census import Census, adopt_orphans, reap_orphans, take
 from benchmarks.soak_mix import Specimen, candidates
 from qredit.api import load_subject
-from qredit.api.subjects import Subject
 from qredit.errors import InfrastructureError, JailUnavailableError
 from qredit.sandbox import Accepted, Jail, verify
 from qredit.sandbox.jails.bubblewrap import open_bubblewrap
@@ -40,6 +39,7 @@ from qredit.sandbox.jails.container import open_docker
 from qredit.sandbox.jails.jail import DEFAULT_OUTPUT_LIMIT, Job, JobResult
 from qredit.sandbox.jails.lockdown import open_lockdown
 from qredit.sandbox.jails.pool import JOBS_PER_SERVER
+from qredit.subject import Subject
 
 TASK: Final = "lbf-8x8-2p-2f-coop-2s"
 AT_ONCE: Final = 6

@@ -28,6 +28,8 @@ class EnvironmentSpec(_Strict):
     """The environment's registered id, such as `Foraging-5x5-2p-1f-v3`."""
     arguments: dict[str, bool | int | float | str] = {}
     """Further keyword arguments of the environment."""
+    inert_agents: Annotated[int, Field(ge=0, le=64)] = 0
+    """Agents added to the team whose actions do nothing: what credit they should get is known."""
 
 
 class FieldSpec(_Strict):
@@ -64,6 +66,8 @@ class Task(_Strict):
     """Names of the actions, in the order of their numbers."""
     time_limit: Annotated[int, Field(ge=1)]
     """Steps after which an episode is cut off."""
+    kind: str = "weights"
+    """Kind of program that is generated unless another is asked for, such as `weights`, `general` or `shares`."""
     exchangeable_agents: bool = False
     """Whether two agents in the same situation are the same to the team."""
     environment: EnvironmentSpec | None = None

@@ -23,8 +23,8 @@ from tests.agents.protocol_server import Request
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from qredit.api.subjects import Subject
     from qredit.sandbox.jails.jail import JobResult
+    from qredit.subject import Subject
 
 TASK = "my-task"
 FIELDS: list[dict[str, Any]] = [

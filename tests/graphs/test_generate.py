@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from qredit.agents import ChatModel, Message, Position, Reply, ScriptedModel
+from qredit.agents.messages import ReplySchema
 from qredit.agents.recording import Drift
 from qredit.errors import EndpointError, NothingAcceptedError, NoUsableReplyError, RunFolderError
 from qredit.files import read_json_lines, sha256
@@ -163,13 +164,15 @@ def test_parallel_candidates(tmp_path: Path) -> None:
     under_way, most = 0, 0
 
     class Watching(ScriptedModel):
-        async def complete(self, messages: Sequence[Message], position: Position) -> Reply:
+        async def complete(
+            self, messages: Sequence[Message], position: Position, *, schema: ReplySchema | None = None
+        ) -> Reply:
             nonlocal under_way, most
             under_way += 1
             most = max(most, under_way)
             await asyncio.sleep(0.05)
             under_way -= 1
-            return await super().complete(messages, position)
+            return await super().complete(messages, position, schema=schema)
 
     def good(messages: Sequence[Message], position: Position) -> str:
         return verdict(1) if position.role == "evaluator" else code(f"idea {position}")
@@ -273,11 +276,13 @@ def test_an_endpoint_fault_loses_no_answer_in_flight(tmp_path: Path) -> None:
     class Failing(ScriptedModel):
         broken = True
 
-        async def complete(self, messages: Sequence[Message], position: Position) -> Reply:
+        async def complete(
+            self, messages: Sequence[Message], position: Position, *, schema: ReplySchema | None = None
+        ) -> Reply:
             if self.broken and position == Position("coder", 1, 1, 1):
                 raise EndpointError("model `m`", cause="HTTP 500", remedy="Try later.")
             await asyncio.sleep(0.2 if self.broken else 0)
-            return await super().complete(messages, position)
+            return await super().complete(messages, position, schema=schema)
 
     run, model, events = new_run(tmp_path), Failing(plan), list[Event]()
     with pytest.raises(EndpointError, match="HTTP 500"):

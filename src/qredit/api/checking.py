@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Literal
 
 import qredit
-from qredit.api.subjects import Subject
 from qredit.artifact import CREDIT_GRAPH, save_artifact
 from qredit.errors import ArtifactError, ConfigurationError, InfrastructureError, QreditError
 from qredit.files import read_untrusted
 from qredit.sandbox import Accepted, Jail, Verdict, open_jail, verify
+from qredit.subject import Subject
 
 FILE_LIMIT = 1_000_000
 

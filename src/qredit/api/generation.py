@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,14 +14,16 @@ import qredit
 from qredit.agents import ModelSettings, export_recording, open_model
 from qredit.api.card import card
 from qredit.api.checking import credit_files
-from qredit.api.subjects import Subject, load_subject
+from qredit.api.subjects import load_subject
 from qredit.artifact import Artifact, save_artifact
 from qredit.errors import ConfigurationError, RunFolderError
 from qredit.graphs import Event, GenerationResult, GenerationSettings
+from qredit.probes import Probes
 from qredit.prompts import recording_path
 from qredit.runs import Run, create_run, open_run
 from qredit.sandbox import Verdict, open_jail
 from qredit.states import load_states, save_states
+from qredit.subject import Subject
 
 if TYPE_CHECKING:
     from qredit.agents import ChatModel
@@ -212,7 +214,7 @@ def _with_states_of(run: Run, subject: Subject) -> Subject:
         save_states(path, subject.states)
         return subject
     states = load_states(path, size=subject.layout.size)
-    return Subject(subject.name, subject.n_agents, subject.layout, states, subject.task)
+    return replace(subject, probes=Probes(states))
 
 
 def _task_of(subject: Subject) -> qredit.Task:

@@ -1,45 +1,19 @@
-"""What a credit function is generated or checked for: a task with its state layout and its probe states."""
+"""From what the user named to the subject of a generation or a check."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from qredit.errors import ConfigurationError, TaskFileError
 from qredit.layout import StateField, StateLayout
+from qredit.probes import Probes
 from qredit.prompts import probe_states_path
 from qredit.states import load_states
-from qredit.task import Task, builtin_task_names, parse_task, task_path
-
-if TYPE_CHECKING:
-    from qredit.contracts import States
+from qredit.subject import Subject
+from qredit.task import builtin_task_names, parse_task, task_path
 
 N_PROBE_STATES = 256
 PROBE_SEED = 0
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A task, the layout of its state, and real states of it."""
-
-    name: str
-    """Name of the task, or what stands in its place."""
-    n_agents: int
-    """`N`."""
-    layout: StateLayout
-    """The named fields of the state `[S]`."""
-    states: States
-    """Probe states `[M, S]`."""
-    task: Task | None = None
-    """The task, unless only sizes were given."""
-    n_actions: int | None = None
-    """Actions of each agent, where they are known: only then may a function share out the reward."""
-
-    @property
-    def exchangeable(self) -> bool:
-        """Whether the agents are exchangeable, as far as is known."""
-        return self.task is not None and self.task.exchangeable_agents
 
 
 def load_subject(name_or_path: str) -> Subject:
@@ -57,7 +31,7 @@ def load_subject(name_or_path: str) -> Subject:
     layout = task.own_layout()
     if layout is not None and task.states is not None:
         states = load_states(_beside(path, task.states), size=layout.size)
-        return Subject(task.name, task.n_agents, layout, states, task, len(task.actions))
+        return Subject(task.name, task.n_agents, layout, Probes(states), task, len(task.actions))
     from qredit.marl import layout_of, state_source
 
     layout = layout_of(task)
@@ -65,7 +39,7 @@ def load_subject(name_or_path: str) -> Subject:
         states = load_states(probe_states_path(task.name), size=layout.size)
     else:
         states = state_source(task).sample(N_PROBE_STATES, PROBE_SEED)
-    return Subject(task.name, task.n_agents, layout, states, task, len(task.actions))
+    return Subject(task.name, task.n_agents, layout, Probes(states), task, len(task.actions))
 
 
 def flat_subject(
@@ -92,7 +66,7 @@ def flat_subject(
     else:
         normal = np.random.default_rng(PROBE_SEED).standard_normal((N_PROBE_STATES, state_dim))
         states = normal.astype(np.float32)
-    return Subject(f"{n_agents} agents, state of {state_dim}", n_agents, layout, states, n_actions=n_actions)
+    return Subject(f"{n_agents} agents, state of {state_dim}", n_agents, layout, Probes(states), n_actions=n_actions)
 
 
 def _beside(task_file: Path, name: str) -> Path:

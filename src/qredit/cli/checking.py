@@ -13,7 +13,7 @@ from qredit.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from qredit.api.checking import CheckResult
-    from qredit.api.subjects import Subject
+    from qredit.subject import Subject
 
 
 def register(app: typer.Typer) -> None:
