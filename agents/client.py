@@ -5,6 +5,9 @@ bodies are tried again a bounded number of times; what cannot succeed (401, 404,
 already be paid for, end at once. Each ends in ONE `EndpointError`. A reply that arrived but is useless (no text, no
 code) is no fault of the transport and is returned as it is.
 
+Where a form of reply is wanted, the endpoint is held to it as firmly as it can be: by a JSON schema, else to some JSON
+object, else not at all, since the messages ask for the form in words too. What it refuses is not asked for again.
+
 Not covered: streaming, proxies beyond what the HTTP library reads from the environment, several keys.
 """
 
@@ -14,12 +17,21 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from qredit.agents.messages import Identity, Message, Position, Reply, ReplySchema, Usage, messages_json
 from qredit.agents.settings import ModelSettings
 from qredit.agents.telemetry import keep_to_this_machine
-from qredit.agents.transport import Fault, GarbledBodyError, endpoint_error, fault_of, reject_garbled
+from qredit.agents.transport import (
+    Fault,
+    GarbledBodyError,
+    RefusedFormError,
+    endpoint_error,
+    fault_of,
+    reject_garbled,
+    reject_refused_form,
+)
 
 if TYPE_CHECKING:
     from langchain_core.messages import AIMessage
@@ -28,6 +40,8 @@ if TYPE_CHECKING:
 DUMMY_KEY = "unused"  # the library wants one; servers without keys ignore it
 FIRST_BACKOFF_SECONDS = 0.5
 LONGEST_BACKOFF_SECONDS = 20.0
+RUNGS = ("json_schema", "json_object", "")
+"""Forms of a reply that an endpoint can be held to, the firmest first; the last leaves it to the messages."""
 
 
 class EndpointModel:
@@ -47,6 +61,9 @@ class EndpointModel:
         self._settings = settings
         self._api_key = api_key
         self._sleep = sleep
+        self._rung = 0
+        self.requests = 0
+        """Requests so far, failed ones too."""
         keep_to_this_machine()
 
     @property
@@ -62,16 +79,23 @@ class EndpointModel:
         Raises:
             EndpointError: it refuses, or still fails after the retries.
         """
-        tries = 0
+        tries, rung = 0, self._rung if schema is not None else len(RUNGS) - 1
         while True:
             tries += 1
             try:
-                return await self._ask_once(messages)
+                reply = await self._ask_once(messages, _response_format(RUNGS[rung], schema))
             except _faults() as error:
                 fault = fault_of(error)
+                if fault.kind == "form":
+                    tries, rung = tries - 1, rung + 1
+                    continue
                 wait = self._wait_before_retry(fault, tries)
                 if wait is None:
                     raise endpoint_error(fault, self._settings, tries=tries, secrets=(self._api_key,)) from None
+            else:
+                if schema is not None:
+                    self._rung = max(self._rung, rung)  # only now: a refusal of all rungs was about something else
+                return replace(reply, response_format=RUNGS[rung])
             await self._sleep(wait)
 
     def _wait_before_retry(self, fault: Fault, tries: int) -> float | None:
@@ -86,22 +110,24 @@ class EndpointModel:
         jittered: float = backoff * random.uniform(0.75, 1.25)
         return min(jittered, settings.max_wait_seconds)
 
-    async def _ask_once(self, messages: Sequence[Message]) -> Reply:
+    async def _ask_once(self, messages: Sequence[Message], form: Mapping[str, Any] | None) -> Reply:
         import openai
 
+        self.requests += 1
+        hooks = [reject_garbled] if form is None else [reject_garbled, reject_refused_form]
         started = time.monotonic()
         async with (
             asyncio.timeout(self._settings.timeout_seconds),  # the whole answer: a slow drip ends too
             openai.DefaultAsyncHttpxClient(
                 follow_redirects=False,  # a redirect would carry the key to another place
                 timeout=self._settings.timeout_seconds,
-                event_hooks={"response": [reject_garbled]},
+                event_hooks={"response": hooks},
             ) as http,
         ):
-            answer = await self._chat(http).ainvoke(messages_json(messages))
+            answer = await self._chat(http, form).ainvoke(messages_json(messages))
         return _to_reply(answer, messages, seconds=time.monotonic() - started)
 
-    def _chat(self, http: Any) -> ChatOpenAI:
+    def _chat(self, http: Any, form: Mapping[str, Any] | None) -> ChatOpenAI:
         from pydantic import SecretStr
 
         from qredit.agents.chat_openai import ReasoningChatOpenAI
@@ -110,11 +136,15 @@ class EndpointModel:
         given: dict[str, Any] = {
             "temperature": settings.temperature,
             "top_p": settings.top_p,
-            "max_tokens": settings.max_tokens,
+            "max_tokens": settings.max_reply_tokens,
         }
         optional = {name: value for name, value in given.items() if value is not None}
-        if settings.legacy_max_tokens and settings.max_tokens is not None:
-            optional["extra_body"] = {"max_tokens": settings.max_tokens}
+        # Past the library: given a form by its own name, it raises where a reply was cut off, and the reply is lost.
+        past: dict[str, Any] = {} if form is None else {"response_format": dict(form)}
+        if settings.legacy_max_tokens and settings.max_reply_tokens is not None:
+            past["max_tokens"] = settings.max_reply_tokens
+        if past:
+            optional["extra_body"] = past
         return ReasoningChatOpenAI(
             model=settings.model,
             base_url=settings.base_url,
@@ -132,7 +162,16 @@ def _faults() -> tuple[type[BaseException], ...]:
     """What a call can end with; the list is closed, so that a bug of ours is not taken for a fault of theirs."""
     import openai
 
-    return (openai.OpenAIError, GarbledBodyError, TimeoutError)
+    return (openai.OpenAIError, GarbledBodyError, RefusedFormError, TimeoutError)
+
+
+def _response_format(rung: str, schema: ReplySchema | None) -> dict[str, Any] | None:
+    """The parameter that holds a reply to its form; `None` on the last rung."""
+    if schema is None or not rung:
+        return None
+    if rung == "json_object":
+        return {"type": rung}
+    return {"type": rung, rung: {"name": schema.name, "strict": True, "schema": dict(schema.schema)}}
 
 
 def _to_reply(answer: AIMessage, messages: Sequence[Message], *, seconds: float) -> Reply:

@@ -110,6 +110,8 @@ class Reply:
     """Why it ended, as the endpoint says: `stop`, or `length` when it was cut off."""
     prompt_differs: bool | None = None
     """For a recorded reply: whether the recorded prompt was another one; `None` for a live reply."""
+    response_format: str = ""
+    """The form that the endpoint was held to: `json_schema`, `json_object`, or empty if it was asked in words only."""
 
     def to_json(self) -> dict[str, Any]:
         """The reply as JSON data; `from_json` reads it back."""
@@ -125,6 +127,7 @@ class Reply:
             "seconds": round(self.seconds, 3),
             "finish_reason": self.finish_reason,
             "prompt_differs": self.prompt_differs,
+            "response_format": self.response_format,
         }
 
     @staticmethod
@@ -144,6 +147,7 @@ class Reply:
             seconds=float(data["seconds"]),
             finish_reason=_text(data["finish_reason"]),
             prompt_differs=None if differs is None else bool(differs),
+            response_format=_text(data.get("response_format", "")),  # older records have none
         )
 
 

@@ -13,7 +13,6 @@ LARGEST_TIPS = 6_000
 LARGEST_REPLY = 2_000_000
 PYTHON = frozenset({"", "py", "python", "python3"})
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})[ \t]*([^\s`]*)[^`\n]*$")
-_ENTRY = re.compile(r"^def (?:credit|tfcaf)\s*\(", re.MULTILINE)
 _THINK = re.compile(r"^\s*<think>(.*?)(?:</think>|\Z)", re.DOTALL)
 
 
@@ -83,8 +82,8 @@ def fenced_blocks(text: str) -> Iterator[Block]:
         yield Block(language, "\n".join(lines) + "\n", closed=False)
 
 
-def parse_code(text: str, *, finish_reason: str = "") -> Code | Unusable:
-    """The module in a coder's reply.
+def parse_code(text: str, *, functions: Collection[str] = ("credit",), finish_reason: str = "") -> Code | Unusable:
+    """The module in a coder's reply, which defines one of these functions.
 
     The rule for several blocks: of the closed Python blocks (or unlabelled ones), the LAST that defines an entry
     function at the start of a line; if none does, the last one, whose defect the checks will name.
@@ -101,7 +100,8 @@ def parse_code(text: str, *, finish_reason: str = "") -> Code | Unusable:
         if blocks and not blocks[-1].closed:
             return Unusable(f"The code block has no end: the reply was cut off. Write less before it. {wanted}")
         return Unusable(f"The reply has no Python block. {wanted}")
-    entries = [block for block in closed if _ENTRY.search(block.text)]
+    entry = re.compile(rf"^def (?:{'|'.join(map(re.escape, functions))})\s*\(", re.MULTILINE)
+    entries = [block for block in closed if entry.search(block.text)]
     source = (entries or closed)[-1].text
     if len(source) > LARGEST_CODE:
         return Unusable(f"The module has {len(source)} characters, more than {LARGEST_CODE}. {wanted}")
@@ -111,11 +111,11 @@ def parse_code(text: str, *, finish_reason: str = "") -> Code | Unusable:
     return Code(source, note)
 
 
-def parse_choice(text: str, numbers: Collection[int]) -> Choice | Unusable:
-    """The verdict in an evaluator's reply: the last fenced JSON object, the whole reply, or the last bare object.
+def parse_choice(text: str, numbers: Collection[int], *, finish_reason: str = "") -> Choice | Unusable:
+    """The verdict in an evaluator's reply: the whole reply, the last fenced JSON object, or the last bare object.
 
-    This is the lowest rung of the ladder json_schema -> json_object -> fenced JSON: what the higher rungs deliver is
-    a whole reply that is one object, which this reads too.
+    It reads what every rung of the ladder json_schema -> json_object -> fenced JSON delivers. The whole reply comes
+    first: within one object, such as in its `analysis`, may stand quoted what looks like another verdict.
     """
     wanted = (
         'End with one fenced block that starts with ```json and holds {"choice": number, "reason": text, "tips": text}.'
@@ -123,16 +123,20 @@ def parse_choice(text: str, numbers: Collection[int]) -> Choice | Unusable:
     answer = split_thinking(text)[1]
     if len(answer) > LARGEST_REPLY:
         return Unusable(f"The reply has {len(answer)} characters. {wanted}")
+    if not answer.strip() and finish_reason == "length":
+        return Unusable(f"The reply was empty before its first word: all its tokens went into reasoning. {wanted}")
     problem = "it holds no JSON object"
     for piece in _json_pieces(answer):
         try:
-            data = json.loads(piece, parse_constant=_no_constant)
+            data = json.loads(piece, parse_constant=_no_constant, strict=False)  # raw line ends are common
         except (ValueError, RecursionError) as error:
             problem = f"the JSON cannot be read ({str(error)[:200]})"
             continue
         if isinstance(data, dict) and "choice" in data:
             return _choice(data, numbers, wanted)
         problem = "the JSON is not an object with `choice`"
+    if finish_reason == "length":
+        return Unusable(f"The reply was cut off before its verdict ended. Reason in fewer words. {wanted}")
     return Unusable(f"The verdict could not be read: {problem}. {wanted}")
 
 
@@ -155,10 +159,10 @@ def _choice(data: dict[str, Any], numbers: Collection[int], wanted: str) -> Choi
 
 def _json_pieces(text: str) -> Iterator[str]:
     """Texts that may be the verdict, the likeliest first."""
-    blocks = [block.text for block in fenced_blocks(text) if block.language in ("json", "")]
-    yield from reversed(blocks)
     if text.lstrip().startswith("{"):
         yield text.strip()
+    blocks = [block.text for block in fenced_blocks(text) if block.language in ("json", "")]
+    yield from reversed(blocks)
     tail = text[-4 * LARGEST_TIPS :]  # bounded, since each start in it costs a parse
     end = tail.rfind("}")
     starts = [found.start() for found in re.finditer(r"\{", tail[: end + 1])][-50:]

@@ -2,8 +2,10 @@
 
 A recording is `recording.jsonl`: first a header, then one record per reply, in the order of the positions.
 
-    {"schema": 1, "kind": "recording", "task", "model", "parameters", "settings": {...}}
+    {"schema": 2, "kind": "recording", "task", "models": {role: {"model", "parameters"}}, "settings": {...}}
     {"position": {"role", "round", "candidate", "attempt"}, "prompt_sha256", "reply": {...}}
+
+Schema 1 had one `model` with its `parameters` for all roles, and is still read.
 
 A reply is served by its position also when the prompt has changed since; the reply then says `prompt_differs`, and
 the run reports `k of n prompts differ from the recording`. A recording may come from a stranger: it is data with a
@@ -14,18 +16,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from qredit.agents.messages import Identity, Message, Position, Reply, ReplySchema, canonical, prompt_sha256
+from qredit.agents.messages import Identity, Message, Position, Reply, ReplySchema, Role, canonical, prompt_sha256
 from qredit.agents.store import FILE_NAME as REPLIES
 from qredit.agents.store import read_replies
+from qredit.agents.team import ROLES
 from qredit.errors import ArtifactError, RecordingError
 from qredit.files import read_json_lines, write_atomic
 from qredit.runs import Run
 
-SCHEMA = 1
+SCHEMA = 2
 FILE_NAME = "recording.jsonl"
 
 
@@ -43,15 +46,23 @@ class Drift:
 
 
 @dataclass(frozen=True)
+class RecordedModel:
+    """A model that answered when the recording was made."""
+
+    model: str
+    """Its name."""
+    parameters: Mapping[str, float | int | str | bool]
+    """Its sampling parameters."""
+
+
+@dataclass(frozen=True)
 class Recording:
     """The recorded replies of one run."""
 
     task: str
     """Name of the task."""
-    model: str
-    """Name of the model that answered."""
-    parameters: Mapping[str, float | int | str | bool]
-    """Its sampling parameters."""
+    models: Mapping[Role, RecordedModel]
+    """Which model answered, by role; a role that was never asked is missing."""
     settings: Mapping[str, Any]
     """Settings of the recorded run: use the same number of candidates and rounds to replay it."""
     replies: Mapping[Position, tuple[str, Reply]]
@@ -59,16 +70,22 @@ class Recording:
 
 
 class ReplayModel:
-    """A chat model that serves a recording."""
+    """A chat model that serves a recording; in each role it is the model that answered in it."""
 
-    def __init__(self, recording: Recording) -> None:
+    def __init__(self, recording: Recording, role: Role = "coder") -> None:
         self.recording = recording
+        self._role = role
 
     @property
     def identity(self) -> Identity:
         """The recorded model; the endpoint is `recording:<task>`."""
-        recording = self.recording
-        return Identity(f"recording:{recording.task}", recording.model, dict(recording.parameters))
+        models = self.recording.models
+        model = models.get(self._role) or next(iter(models.values()))
+        return Identity(f"recording:{self.recording.task}", model.model, dict(model.parameters))
+
+    def in_role(self, role: Role) -> ReplayModel:
+        """The model that answered in this role, from the same recording."""
+        return ReplayModel(self.recording, role)
 
     async def complete(
         self, messages: Sequence[Message], position: Position, *, schema: ReplySchema | None = None
@@ -99,12 +116,11 @@ def load_recording(path: Path) -> Recording:
     """
     try:
         header, *records = read_json_lines(path) or [{}]
-        if header.get("schema") != SCHEMA or header.get("kind") != "recording":
-            raise ValueError(f"no recording of schema {SCHEMA}")
+        if header.get("schema") not in (1, SCHEMA) or header.get("kind") != "recording":
+            raise ValueError(f"no recording of schema 1 to {SCHEMA}")
         return Recording(
             task=str(header["task"]),
-            model=str(header["model"]),
-            parameters=dict(header["parameters"]),
+            models=_models_of(header),
             settings=dict(header["settings"]),
             replies={
                 Position(**record["position"]): (str(record["prompt_sha256"]), Reply.from_json(record["reply"]))
@@ -113,7 +129,7 @@ def load_recording(path: Path) -> Recording:
         )
     except ArtifactError as error:
         raise RecordingError(error.what, cause=error.cause, remedy="Get the recording again.") from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise RecordingError(
             f"recording `{path}`",
             cause=f"it cannot be read ({type(error).__name__}: {error})",
@@ -130,21 +146,16 @@ def export_recording(run: Run, folder: Path, *, settings: Mapping[str, Any] | No
         settings: settings to note in the header; by default those that the generation noted in `run.json`.
 
     Raises:
-        RecordingError: the run has no answered call, or its calls came from more than one model.
+        RecordingError: the run has no answered call, or in one role several models answered.
     """
     records = read_replies(run.path / REPLIES) if (run.path / REPLIES).exists() else []
-    identities = {canonical({k: r["identity"][k] for k in ("model", "parameters")}) for r in records}
-    if len(identities) != 1:
-        cause = "it has no answered call" if not records else "its replies come from several models"
-        raise RecordingError(f"run `{run.path}`", cause=cause, remedy="Record a run that one model answered.")
     run_record = run.record
     noted = run_record.get("generation", {})
     header = {
         "schema": SCHEMA,
         "kind": "recording",
         "task": noted.get("task", run_record.get("name", "")),
-        "model": records[0]["identity"]["model"],
-        "parameters": records[0]["identity"]["parameters"],
+        "models": {role: asdict(model) for role, model in _models_that_answered(run, records).items()},
         "settings": dict(settings if settings is not None else noted.get("settings", {})),
     }
     by_position = {Position(**record["position"]): record for record in records}  # the last one of a position counts
@@ -161,3 +172,33 @@ def drift_of(replies: Sequence[Reply]) -> Drift | None:
     """The drift over the replies that a run used; `None` when none of them was recorded."""
     recorded = [reply.prompt_differs for reply in replies if reply.prompt_differs is not None]
     return Drift(sum(recorded), len(recorded)) if recorded else None
+
+
+def _models_of(header: Mapping[str, Any]) -> dict[Role, RecordedModel]:
+    if header["schema"] == 1:
+        return dict.fromkeys(ROLES, RecordedModel(str(header["model"]), dict(header["parameters"])))
+    noted = header["models"]
+    models = {
+        role: RecordedModel(str(noted[role]["model"]), dict(noted[role]["parameters"]))
+        for role in ROLES
+        if role in noted
+    }
+    if not models:
+        raise ValueError("no model is named")
+    return models
+
+
+def _models_that_answered(run: Run, records: Sequence[Mapping[str, Any]]) -> dict[Role, RecordedModel]:
+    models: dict[Role, RecordedModel] = {}
+    for record in records:
+        role = Position(**record["position"]).role
+        model = RecordedModel(record["identity"]["model"], record["identity"]["parameters"])
+        if models.setdefault(role, model) != model:
+            raise RecordingError(
+                f"run `{run.path}`",
+                cause=f"the replies of its {role} come from several models",
+                remedy="Record a run in which one model answered in each role.",
+            )
+    if not models:
+        raise RecordingError(f"run `{run.path}`", cause="it has no answered call", remedy="Record a finished run.")
+    return models

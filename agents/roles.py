@@ -6,8 +6,9 @@ message. So a context stays bounded, can be hashed, stored, replayed, and frozen
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from qredit.agents.messages import Message
 from qredit.layout import StateLayout
@@ -25,10 +26,14 @@ class Brief:
     """The fields of its state."""
     candidates: int
     """Candidates per round, `K`."""
-    scale: str = "sum_to_n"
-    """What becomes of the sizes of weights, `sum_to_n` or `raw`: the writers must know."""
-    igm: str = "enforce"
-    """What becomes of negative weights, `enforce` or `relax`."""
+    templates: Path
+    """The templates of the kind of program that is to be written."""
+    values: Mapping[str, str | bool]
+    """What these templates need to know besides, such as what becomes of negative weights."""
+    noun: str
+    """What the program is called, such as `function`."""
+    scenes: str = ""
+    """Situations that measurements refer to, as the models read them; none if empty."""
 
 
 @dataclass(frozen=True)
@@ -47,15 +52,9 @@ class Entry:
 
 def first_request(brief: Brief, *, candidate: int, failures: Sequence[str] = ()) -> tuple[Message, ...]:
     """Equation 4: ask for candidate number `candidate`; `failures` after a round in which all failed."""
-    text = render(
-        "coder",
-        task=brief.task,
-        layout=brief.layout,
-        candidate=candidate,
-        candidates=brief.candidates,
-        failures=list(failures),
+    return _context(
+        brief, "coder", by="role_coder", candidate=candidate, candidates=brief.candidates, failures=list(failures)
     )
-    return _context("role_coder", text, brief)
 
 
 def repair_request(
@@ -69,11 +68,11 @@ def repair_request(
 def refine_request(
     brief: Brief, *, candidate: int, source: str, figures: str, tips: str, failures: Sequence[str] = ()
 ) -> tuple[Message, ...]:
-    """Equation 7: ask for a better version of the chosen candidate."""
-    text = render(
+    """Equation 7: ask for a better version of the chosen candidate; without tips where no evaluator was asked."""
+    return _context(
+        brief,
         "coder_refine",
-        task=brief.task,
-        layout=brief.layout,
+        by="role_coder",
         candidate=candidate,
         candidates=brief.candidates,
         source=source,
@@ -81,14 +80,32 @@ def refine_request(
         tips=tips,
         failures=list(failures),
     )
-    return _context("role_coder", text, brief)
 
 
-def evaluation_request(brief: Brief, entries: Sequence[Entry], *, problem: str | None = None) -> tuple[Message, ...]:
-    """Equation 6: ask for choice and tips; `problem` says why the last reply could not be used."""
-    text = render("evaluator", task=brief.task, layout=brief.layout, entries=list(entries), problem=problem)
-    return _context("role_evaluator", text, brief)
+def evaluation_request(
+    brief: Brief, entries: Sequence[Entry], *, choices: Sequence[int], curves: str = "", problem: str | None = None
+) -> tuple[Message, ...]:
+    """Equation 6: ask for choice and tips.
+
+    Args:
+        brief: what every request shares.
+        entries: the candidates.
+        choices: numbers of those that may be chosen.
+        curves: what short trainings with the candidates gave, where there were any.
+        problem: why the last reply could not be used.
+    """
+    return _context(
+        brief,
+        "evaluator",
+        by="role_evaluator",
+        entries=list(entries),
+        choices=list(choices),
+        curves=curves,
+        problem=problem,
+    )
 
 
-def _context(role: str, text: str, brief: Brief) -> tuple[Message, ...]:
-    return (Message("system", render(role, scale=brief.scale, igm=brief.igm)), Message("user", text))
+def _context(brief: Brief, name: str, *, by: str, **values: object) -> tuple[Message, ...]:
+    shared = {"task": brief.task, "layout": brief.layout, "scenes": brief.scenes, "noun": brief.noun, **brief.values}
+    system = render(by, folder=brief.templates, **shared)
+    return (Message("system", system), Message("user", render(name, folder=brief.templates, **shared, **values)))

@@ -9,6 +9,7 @@ from qredit.agents.messages import Identity, Message, Position, Reply, ReplySche
 from qredit.errors import RecordingError
 
 Script = Callable[[Sequence[Message], Position], str | Reply]
+SCRIPTED = Identity(endpoint="scripted", model="scripted", parameters={})
 
 
 class ScriptedModel:
@@ -19,11 +20,20 @@ class ScriptedModel:
         ScriptedModel({Position("coder", 1, 1, 1): "```python ..."})
         ScriptedModel(lambda messages, position: CODE if position.role == "coder" else VERDICT)
 
+    Another `identity` tells several of them apart, or gives one a price.
+
     An exception that the function raises is raised to the caller: that is how a test lets an endpoint fail.
     """
 
-    def __init__(self, script: Script | Mapping[Position, str | Reply], *, latency_seconds: float = 0.0) -> None:
+    def __init__(
+        self,
+        script: Script | Mapping[Position, str | Reply],
+        *,
+        latency_seconds: float = 0.0,
+        identity: Identity = SCRIPTED,
+    ) -> None:
         self._script = script
+        self._identity = identity
         self._latency_seconds = latency_seconds
         self.calls: list[tuple[Position, tuple[Message, ...]]] = []
         """Every call so far, in the order in which they came."""
@@ -31,7 +41,7 @@ class ScriptedModel:
     @property
     def identity(self) -> Identity:
         """What answers."""
-        return Identity(endpoint="scripted", model="scripted", parameters={})
+        return self._identity
 
     async def complete(
         self, messages: Sequence[Message], position: Position, *, schema: ReplySchema | None = None
@@ -54,4 +64,4 @@ class ScriptedModel:
         if isinstance(said, Reply):
             return said
         read = sum(len(message.text) for message in messages)
-        return Reply(text=said, usage=Usage(read // 4, len(said) // 4, estimated=True), model="scripted")
+        return Reply(text=said, usage=Usage(read // 4, len(said) // 4, estimated=True), model=self._identity.model)

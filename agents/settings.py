@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from qredit.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from qredit.agents.local_servers import LocalServer
 
 OPENAI_URL = "https://api.openai.com/v1"
 
@@ -22,10 +27,10 @@ class ModelSettings:
     """Sampling temperature; not sent when unset, since some models refuse it."""
     top_p: float | None = None
     """Nucleus sampling; not sent when unset."""
-    max_tokens: int | None = None
+    max_reply_tokens: int | None = None
     """Most tokens of a reply; the endpoint's own limit when unset."""
     legacy_max_tokens: bool = False
-    """Whether `max_tokens` is sent under its old name too, which older servers need."""
+    """Whether this limit is sent under its old name `max_tokens` too, which older servers need."""
     timeout_seconds: float = 900.0
     """Longest time for one call, answer included; reasoning models take minutes."""
     max_retries: int = 4
@@ -40,15 +45,15 @@ class ModelSettings:
             problem = "the model's name is empty"
         elif self.timeout_seconds <= 0 or self.max_retries < 0 or self.max_wait_seconds < 0:
             problem = "times must be positive and retries not negative"
-        elif self.max_tokens is not None and self.max_tokens < 1:
-            problem = f"max_tokens is {self.max_tokens}"
+        elif self.max_reply_tokens is not None and self.max_reply_tokens < 1:
+            problem = f"max_reply_tokens is {self.max_reply_tokens}"
         if problem:
             raise ConfigurationError("model settings", cause=problem, remedy="Correct this setting.")
 
     @property
     def parameters(self) -> dict[str, float | int | str | bool]:
         """The sampling parameters that are sent: part of a reply's key."""
-        given = {"temperature": self.temperature, "top_p": self.top_p, "max_tokens": self.max_tokens}
+        given = {"temperature": self.temperature, "top_p": self.top_p, "max_tokens": self.max_reply_tokens}
         return {name: value for name, value in given.items() if value is not None}
 
 
@@ -72,19 +77,32 @@ def normalised_url(url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
 
 
-def no_model_configured(task: str = "TASK", *, why: str = "none was named") -> ConfigurationError:
-    """The error that shows the three ways to a model."""
+def no_model_configured(
+    task: str = "TASK", *, why: str = "none was named", servers: Sequence[LocalServer] = ()
+) -> ConfigurationError:
+    """The error that shows the ways to a model.
+
+    Args:
+        task: the task, for the commands.
+        why: what was missing.
+        servers: local servers that answer; for each the exact command is given first.
+    """
+    found = "".join(f"  {server.command(task)}\n" for server in servers)
+    answering = "; ".join(map(str, servers))
+    here = f"Use what answers on this machine ({answering}):\n{found}Or choose" if servers else "Choose"
     return ConfigurationError(
         "no language model is configured",
         cause=why,
         remedy=(
-            "Choose one of three ways:\n"
+            f"{here} one of four ways:\n"
             f"  hosted:        OPENAI_API_KEY=... qredit generate {task} --model NAME"
             "   (another provider: add --base-url URL)\n"
             f"  local server:  qredit generate {task} --model NAME --base-url http://127.0.0.1:11434/v1"
             "   (Ollama, llama.cpp, vLLM, LM Studio; no key)\n"
             f"  recording:     qredit generate {task} --model replay"
-            "   (tasks that ship with recorded replies; no model needed)"
+            "   (tasks that ship with recorded replies; no model needed)\n"
+            f"  by hand:       qredit generate {task} --model human"
+            "   (each prompt becomes a file; you paste it into a chat and save the answer beside it)"
         ),
     )
 

@@ -5,18 +5,21 @@
     {"schema": 1, "key", "position": {"role", "round", "candidate", "attempt"}, "identity": {"endpoint", "model",
      "parameters"}, "prompt_sha256", "messages", "reply": {...}}
 
-`key` is the SHA-256 over (endpoint, model, parameters, messages, sample). The store is the authority on what was
-answered; the trace tells the story and checkpoints save time. After kill -9 no answered call is repeated; a call in
-flight at that moment may be paid twice, since nobody can know whether it was answered.
+`key` is the SHA-256 over (endpoint, model, parameters, messages, role, sample), with the identity of the model that
+answers in this role. The store is the authority on what was answered; the trace tells the story and checkpoints save
+time. After kill -9 no answered call is repeated; a call in flight at that moment may be paid twice, since nobody can
+know whether it was answered.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import functools
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from qredit.agents.budget import Budget, Ledger
 from qredit.agents.messages import (
     ChatModel,
     Identity,
@@ -24,11 +27,13 @@ from qredit.agents.messages import (
     Position,
     Reply,
     ReplySchema,
+    Role,
     Usage,
     canonical,
     messages_json,
     prompt_sha256,
 )
+from qredit.agents.team import Models
 from qredit.errors import ArtifactError, InfrastructureError, QreditError
 from qredit.files import AppendOnlyLines, read_json_lines, sha256
 
@@ -68,7 +73,7 @@ def read_replies(path: Path) -> list[dict[str, Any]]:
                 Reply.from_json(record["reply"])
                 Position(**record["position"])
                 str(record["key"])
-            except (KeyError, TypeError, ValueError) as error:
+            except (KeyError, OverflowError, TypeError, ValueError) as error:
                 problem = f"malformed record ({type(error).__name__}: {error})"
         if problem:
             raise ArtifactError(
@@ -78,16 +83,36 @@ def read_replies(path: Path) -> list[dict[str, Any]]:
 
 
 class StoredModel:
-    """A chat model behind a reply store.
+    """The chat models of a run behind their reply store.
 
     The call itself runs in a task of its own: when the caller is cancelled because a sibling failed, the call in
     flight still ends and its answer is still stored. `drain` waits for such calls.
+
+    No call is made that could exceed the budget (`Ledger` says how far it can be trusted). That it is spent is no
+    `failure`: what is in flight and what follows from it is the caller's affair.
     """
 
-    def __init__(self, model: ChatModel, path: Path) -> None:
-        self._model = model
+    def __init__(self, models: Models | ChatModel, path: Path, budget: Budget | None = None) -> None:
+        """Open or make the store.
+
+        Args:
+            models: what answers in each role.
+            path: file of the store.
+            budget: what the run may spend, all its sessions together; no limit if `None`.
+
+        Raises:
+            ArtifactError: the file is damaged, or of another version.
+            ConfigurationError: the budget is in dollars, and the price of a model is not known.
+            StorageError: the file cannot be written.
+        """
+        self._models = Models.of(models)
+        self._ledger = Ledger(budget or Budget(), self._models.identities)
         records = read_replies(path) if path.exists() else []  # before opening: a refused file stays closed
-        self._replies = {str(r["key"]): Reply.from_json(r["reply"]) for r in records}
+        self._replies: dict[str, Reply] = {}
+        for record in records:
+            reply = Reply.from_json(record["reply"])
+            self._replies[str(record["key"])] = reply
+            self._ledger.enter(Position(**record["position"]).role, reply.usage)
         self._lines = AppendOnlyLines(path)
         self._flying: set[asyncio.Task[Reply]] = set()
         self.answered_live = 0
@@ -97,8 +122,13 @@ class StoredModel:
 
     @property
     def identity(self) -> Identity:
-        """What answers."""
-        return self._model.identity
+        """What answers the coder's requests."""
+        return self._models.identity("coder")
+
+    @property
+    def identities(self) -> Mapping[Role, Identity]:
+        """What answers, by role."""
+        return self._models.identities
 
     @property
     def in_flight(self) -> int:
@@ -111,17 +141,19 @@ class StoredModel:
         """Answer from the store, or ask the model and store what it answers.
 
         Raises:
+            BudgetSpentError: the call could exceed the budget; it was not made.
             QreditError: the model's or the disk's; also at once when an earlier call failed.
         """
-        key = reply_key(self.identity, messages, position)
+        key = reply_key(self._models.identity(position.role), messages, position)
         stored = self._replies.get(key)
         if stored is not None:
             return stored
         if self.failure is not None:
             raise self.failure
-        task = asyncio.create_task(self._ask(key, tuple(messages), position, schema))
+        ticket = self._ledger.reserve(position.role, messages)
+        task = asyncio.create_task(self._ask(key, ticket, tuple(messages), position, schema))
         self._flying.add(task)
-        task.add_done_callback(self._landed)
+        task.add_done_callback(functools.partial(self._landed, ticket))
         return await asyncio.shield(task)
 
     def get(self, key: str) -> Reply | None:
@@ -142,7 +174,20 @@ class StoredModel:
 
     def spend(self) -> Usage:
         """Tokens of all answered calls in the store, of earlier sessions too."""
-        return sum((reply.usage for reply in self._replies.values()), Usage())
+        return sum(self._ledger.spent.values(), Usage())
+
+    def spend_by_role(self) -> dict[Role, Usage]:
+        """The same by role."""
+        return self._ledger.spent
+
+    def cost(self) -> float | None:
+        """US dollars of these calls; `None` if the price of one is not known."""
+        return self._ledger.cost()
+
+    @property
+    def reserved(self) -> Usage:
+        """Tokens that are set aside for the calls in flight."""
+        return self._ledger.reserved
 
     def model_seconds(self) -> float:
         """Time of all answered calls in the store added up."""
@@ -162,10 +207,12 @@ class StoredModel:
         self._lines.close()
 
     async def _ask(
-        self, key: str, messages: tuple[Message, ...], position: Position, schema: ReplySchema | None
+        self, key: str, ticket: int, messages: tuple[Message, ...], position: Position, schema: ReplySchema | None
     ) -> Reply:
+        model = self._models[position.role]
+        identity = model.identity
         try:
-            reply = await self._model.complete(messages, position, schema=schema)
+            reply = await model.complete(messages, position, schema=schema)
             self._lines.append(
                 {
                     "schema": SCHEMA,
@@ -177,9 +224,9 @@ class StoredModel:
                         "attempt": position.attempt,
                     },
                     "identity": {
-                        "endpoint": self.identity.endpoint,
-                        "model": self.identity.model,
-                        "parameters": dict(self.identity.parameters),
+                        "endpoint": identity.endpoint,
+                        "model": identity.model,
+                        "parameters": dict(identity.parameters),
                     },
                     "prompt_sha256": prompt_sha256(messages),
                     "messages": messages_json(messages),
@@ -192,11 +239,13 @@ class StoredModel:
             ):
                 self.failure = error
             raise
+        self._ledger.land(ticket, reply.usage)
         self._replies[key] = reply
         self.answered_live += 1
         return reply
 
-    def _landed(self, task: asyncio.Task[Reply]) -> None:
+    def _landed(self, ticket: int, task: asyncio.Task[Reply]) -> None:
         self._flying.discard(task)
+        self._ledger.release(ticket)  # here and not in the task: one that is cancelled at once never runs
         if not task.cancelled():
             task.exception()  # marks it as seen: `failure` keeps it when nobody awaits the task any more

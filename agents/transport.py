@@ -21,10 +21,27 @@ LARGEST_BODY = 32_000_000
 RETRYABLE = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
 _KEY_LIKE = re.compile(r"(?i)\bbearer\s+\S+|\b(?:sk|pk|rk|gsk|xai|key|api[_-]?key|token)[-_=:][\w\-*.]{6,}|[\w-]{40,}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+KEPT = " What was answered is kept: `--resume RUN` goes on from there."
+# What servers say about a form of reply that they cannot be held to, and about parameters that they do not know.
+_REFUSING = frozenset({400, 404, 422, 501})
+_ABOUT_FORM = re.compile(
+    r"(?i)response[_ -]?(?:format|schema)|json[_ -]?(?:schema|object|mode|validate)|structured[_ -]?output"
+    r"|guided[_ -]?(?:json|decoding)|grammar|additional_?properties"
+)
+_UNKNOWN_PARAMETER = re.compile(
+    r"(?i)(?:unsupported|unknown|unrecogni[sz]ed|unexpected|extra|additional|requested)[\w \"'\\-]{0,30}"
+    r"(?:param|arg|field|input|property|properties|key|name)|extra_forbidden"
+)
+_TOO_LONG = re.compile(r"(?i)context[_ -]?(?:length|window|size)|maximum (?:context|length)|too (?:long|many tokens)")
+_OTHER_PARAMETER = re.compile(r"(?i)temperature|top_p|max_(?:completion_)?tokens|messages|stream")
 
 
 class GarbledBodyError(Exception):
     """The endpoint said 200 and sent something that is no chat completion."""
+
+
+class RefusedFormError(Exception):
+    """The endpoint cannot be held to the form of reply that was asked for; asked otherwise, it may answer."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +49,7 @@ class Fault:
     """One failed try."""
 
     kind: str
-    """`status`, `connection`, `timeout`, `garbled` or `other`."""
+    """`status`, `quota`, `connection`, `timeout`, `garbled`, `form` or `other`."""
     detail: str
     """What was said or seen, not yet safe to show."""
     status: int | None = None
@@ -58,6 +75,32 @@ async def reject_garbled(response: Any) -> None:
     if len(body) > LARGEST_BODY:
         raise GarbledBodyError(f"the body has {len(body)} bytes, more than {LARGEST_BODY}")
     check_completion(body)
+
+
+async def reject_refused_form(response: Any) -> None:
+    """Hook of the HTTP client for requests that ask for a form: see a refusal of it before a library warns of it.
+
+    Raises:
+        RefusedFormError: the endpoint refuses the form, and not something else about the request.
+    """
+    if response.status_code in _REFUSING or response.status_code == 500:
+        body: bytes = await response.aread()
+        said = body[:20_000].decode("utf-8", "replace")
+        if refuses_form(response.status_code, said):
+            raise RefusedFormError(f"HTTP {response.status_code}: {said}")
+
+
+def refuses_form(status: int, said: str) -> bool:
+    """Whether an error is about the form of reply that was asked for.
+
+    Generous: a wrong yes costs a request, a wrong no costs the run. With a status of 500, as older llama.cpp has it,
+    only where the form is named.
+    """
+    if _TOO_LONG.search(said) or (status not in _REFUSING and status != 500):
+        return False
+    if _ABOUT_FORM.search(said):
+        return True
+    return status != 500 and bool(_UNKNOWN_PARAMETER.search(said)) and not _OTHER_PARAMETER.search(said)
 
 
 def check_completion(body: bytes) -> None:
@@ -91,10 +134,12 @@ def fault_of(error: BaseException) -> Fault:
     """What kind of fault this is."""
     import openai
 
-    if isinstance(error, openai.APIConnectionError) and isinstance(error.__cause__, GarbledBodyError):
-        error = error.__cause__  # some versions of the library wrap what a hook raises
+    if isinstance(error, openai.APIConnectionError):
+        error = _raised_by_a_hook(error) or error
     if isinstance(error, GarbledBodyError):
         return Fault("garbled", str(error), retryable=True)
+    if isinstance(error, RefusedFormError):
+        return Fault("form", str(error))
     if isinstance(error, TimeoutError | openai.APITimeoutError):
         return Fault("timeout", "no complete answer in time")
     if isinstance(error, openai.APIStatusError):
@@ -113,7 +158,7 @@ def endpoint_error(
     return EndpointError(
         f"model `{settings.model}` at {settings.base_url} did not answer{tried}",
         cause=_cause(fault, settings, redacted(fault.detail, secrets)),
-        remedy=_remedy(fault, settings) + " What was answered is kept: `--resume RUN` goes on from there.",
+        remedy=_remedy(fault, settings) + KEPT,
     )
 
 
@@ -125,6 +170,14 @@ def redacted(text: str, secrets: Iterable[str | None] = ()) -> str:
     text = _KEY_LIKE.sub("[redacted]", text[:2000])
     line = _CONTROL.sub(" ", text).strip()
     return line if len(line) <= 300 else f"{line[:297]}..."
+
+
+def _raised_by_a_hook(error: BaseException) -> BaseException | None:
+    """What a hook of ours raised, which some versions of the libraries wrap, once or twice."""
+    cause = error.__cause__
+    while cause is not None and not isinstance(cause, GarbledBodyError | RefusedFormError):
+        cause = cause.__cause__
+    return cause
 
 
 def _status_fault(error: openai.APIStatusError) -> Fault:

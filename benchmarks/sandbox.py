@@ -145,7 +145,7 @@ def graph_against_eager(repeats: int, about: dict[str, Any]) -> None:
                 raise SystemExit(f"{what}: {found}")
             space: dict[str, Any] = {}
             exec(compile(text, what, "exec"), space)  # our own text, as the yardstick
-            function = specialise(parse_graph(found.graph))
+            function = specialise(parse_graph(found.payload))
 
             def eager(state: Tensor, space: dict[str, Any] = space) -> Tensor:
                 result: Tensor = space["credit"](subject.layout.named(state))

@@ -1,4 +1,7 @@
-"""Who speaks when: the LangGraph state machine that generates credit functions (QLLM, algorithm 1, part 1)."""
+"""Who speaks when: the LangGraph state machine that generates programs (QLLM, algorithm 1, part 1).
+
+`qredit.graphs.kinds` holds the kinds of programs.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,11 @@ from typing import TYPE_CHECKING
 from qredit._lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from qredit.graphs.describe import describe_credit as describe_credit
     from qredit.graphs.events import Event as Event
+    from qredit.graphs.generation import Job as Job
     from qredit.graphs.generation import generate as generate
     from qredit.graphs.results import GenerationResult as GenerationResult
+    from qredit.graphs.running import pause as pause
     from qredit.graphs.settings import GenerationSettings as GenerationSettings
     from qredit.graphs.trace import read_trace as read_trace
 
@@ -20,8 +24,9 @@ __getattr__, __dir__ = lazy_exports(
         "Event": ".events",
         "GenerationResult": ".results",
         "GenerationSettings": ".settings",
-        "describe_credit": ".describe",
+        "Job": ".generation",
         "generate": ".generation",
+        "pause": ".running",
         "read_trace": ".trace",
     },
 )

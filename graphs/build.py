@@ -2,7 +2,9 @@
 
 begin -> candidate x K (Send) -> collect -> evaluate -> begin ... -> end
                                     |                     ^
-                                    +---------------------+   nothing new to evaluate, or one fresh round
+                                    +---------------------+   nothing new to choose from, or one fresh round
+
+The end comes after round L, when the score stops rising, or when the budget is spent.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Send
 
+from qredit.graphs.ballot import ballot_of
 from qredit.graphs.engine import Engine
 from qredit.graphs.settings import GenerationSettings
 from qredit.graphs.state import Ask, RunState, of_round
@@ -38,12 +41,12 @@ def build_graph(
 
     def after_collect(state: RunState) -> Literal["evaluate", "begin", "__end__"]:
         ended = bool(state["choices"]) and state["choices"][-1]["round"] == state["round"]
-        if not ended and engine.ballot(state).has_new:
+        if not ended and ballot_of(state, engine.judge).has_new:
             return "evaluate"
         return after_round(state)
 
     def after_round(state: RunState) -> Literal["begin", "__end__"]:
-        return "begin" if state["completed"] < settings.rounds else "__end__"
+        return "begin" if state["completed"] < settings.writing_rounds and not state["stopped"] else "__end__"
 
     graph = StateGraph(RunState)
     graph.add_node("begin", engine.begin)
@@ -60,4 +63,4 @@ def build_graph(
 
 def recursion_limit(settings: GenerationSettings) -> int:
     """Steps that a run of these settings can take at most: all rounds, the fresh one, and a margin."""
-    return STEPS_PER_ROUND * (settings.rounds + 1) + 4
+    return STEPS_PER_ROUND * (settings.writing_rounds + 1) + 4

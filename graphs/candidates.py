@@ -1,8 +1,9 @@
-"""The candidates of a run: source, verdict and credit graph in files named by the source's SHA-256.
+"""The candidates of a run: source, verdict and payload in files named by the source's SHA-256.
 
 candidates/<sha>.py             the language model's Python, for people and for the jail
 candidates/<sha>.verdict.json   what the checks said, and the figures that the evaluator is shown
-candidates/<sha>.graph.json     the credit graph, if accepted
+candidates/<sha>.payload        what the checks made of it, such as a credit graph, if accepted
+candidates/play-off-<n>.txt     what short trainings after round n gave, if there were any
 
 Verdicts are kept so that a resumed run asks the very questions that the interrupted one asked, also where a check
 depends on the clock. The folder may come from a stranger: names are checked, contents are data.
@@ -19,17 +20,21 @@ from qredit.errors import ArtifactError, RunFolderError
 from qredit.files import read_json_untrusted, read_untrusted, sha256, write_atomic, write_json
 from qredit.sandbox.verdict import Accepted, Kind, Rejected, Stage
 
-SCHEMA = 1
-SIZE_LIMIT = 1_000_000
+SCHEMA = 2
+SIZE_LIMIT = 16_000_000
 _SHA = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A verdict with the figures for the evaluator (empty if rejected)."""
+    """A verdict, and what was measured on an accepted candidate."""
 
     verdict: Accepted | Rejected
+    """What the checks said."""
     figures: str
+    """Figures for the evaluator; empty if rejected."""
+    score: float | None = None
+    """The selection score, where there is one."""
 
 
 class Candidates:
@@ -70,10 +75,10 @@ class Candidates:
         return self._read(sha, ".py", sha).decode("utf-8", "surrogatepass")
 
     def keep_verdict(self, sha: str, judged: Judged) -> None:
-        """Write a verdict down; the graph first, so that an accepted verdict always has its graph."""
+        """Write a verdict down; the payload first, so that an accepted verdict always has it."""
         if isinstance(judged.verdict, Accepted):
-            write_atomic(self.path(sha, ".graph.json"), judged.verdict.graph)
-        record = {"schema": SCHEMA, **judged.verdict.to_json(), "figures": judged.figures}
+            write_atomic(self.path(sha, ".payload"), judged.verdict.payload)
+        record = {"schema": SCHEMA, **judged.verdict.to_json(), "figures": judged.figures, "score": judged.score}
         write_json(self.path(sha, ".verdict.json"), record)
 
     def judged(self, sha: str) -> Judged | None:
@@ -89,7 +94,8 @@ class Candidates:
         try:
             if data["schema"] != SCHEMA:
                 raise ValueError(f"schema version {data['schema']!r}")
-            return Judged(self._verdict(sha, data), str(data["figures"]))
+            score = data["score"]
+            return Judged(self._verdict(sha, data), str(data["figures"]), None if score is None else float(score))
         except (KeyError, TypeError, ValueError) as error:
             raise ArtifactError(
                 f"`{path}`",
@@ -97,15 +103,25 @@ class Candidates:
                 remedy="Delete this file and resume again: the candidate is then checked again.",
             ) from error
 
+    def keep_curves(self, number: int, text: str) -> None:
+        """Write down what the play-off of a round gave."""
+        write_atomic(self._folder / f"play-off-{number}.txt", text.encode())
+
+    def curves(self, number: int) -> str | None:
+        """What the play-off of a round gave, if there was one."""
+        path = self._folder / f"play-off-{number}.txt"
+        return read_untrusted(path, limit=SIZE_LIMIT).decode("utf-8", "replace") if path.exists() else None
+
     def _verdict(self, sha: str, data: dict[str, Any]) -> Accepted | Rejected:
         if data["verdict"] == "accepted":
+            difference = data["vdn_difference"]
             return Accepted(
-                graph=self._read(sha, ".graph.json", str(data["graph_sha256"])),
-                graph_sha256=str(data["graph_sha256"]),
+                payload=self._read(sha, ".payload", str(data["payload_sha256"])),
+                payload_sha256=str(data["payload_sha256"]),
                 form=str(data["form"]),
                 warnings=tuple(str(w) for w in data["warnings"]),
                 seconds=float(data["seconds"]),
-                vdn_difference=float(data["vdn_difference"]),
+                vdn_difference=None if difference is None else float(difference),
             )
         if data["verdict"] != "rejected" or data["stage"] not in get_args(Stage) or data["kind"] not in get_args(Kind):
             raise ValueError("neither an accepted nor a rejected verdict")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from qredit.errors import StorageError
-from qredit.graphs.state import OutcomeStatus, RunState
+from qredit.graphs.state import OutcomeStatus, RunState, Stopped
 
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
@@ -88,9 +88,12 @@ def is_run_state(values: Any) -> bool:
     return (
         numbers
         and type(values["fresh"]) is bool
+        and values["stopped"] in get_args(Stopped)
         and isinstance(outcomes, list)
         and isinstance(choices, list)
-        and all(_has(o, round=int, candidate=int, status=str, sha=str, attempts=int) for o in outcomes)
+        and all(
+            _has(o, round=int, candidate=int, status=str, sha=str, attempts=int, out_of_budget=bool) for o in outcomes
+        )
         and all(o["status"] in get_args(OutcomeStatus) for o in outcomes)
         and all(_has(c, round=int, sha=str, reply_key=str, number=int) for c in choices)
     )

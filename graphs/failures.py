@@ -15,7 +15,7 @@ def taxonomy(outcomes: Sequence[Outcome], candidates: Candidates) -> list[str]:
     """One line per kind of failure: how many candidates, at which check, and the first message of that kind."""
     groups: dict[str, list[str]] = {}
     for outcome in outcomes:
-        if outcome["status"] == "accepted":
+        if outcome["status"] in ("accepted", "not_asked"):
             continue
         judged = candidates.judged(outcome["sha"]) if outcome["sha"] else None
         if outcome["status"] == "no_code" or judged is None or not isinstance(judged.verdict, Rejected):

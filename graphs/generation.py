@@ -1,117 +1,137 @@
-"""`generate`: from a task to an accepted credit function (QLLM, section 4.2 and algorithm 1, part 1)."""
+"""`generate`: from a task to an accepted program (QLLM, section 4.2 and algorithm 1, part 1)."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from qredit.agents.budget import Budget
 from qredit.agents.messages import ChatModel
 from qredit.agents.roles import Brief
 from qredit.agents.store import FILE_NAME as REPLIES
 from qredit.agents.store import StoredModel
+from qredit.agents.team import Models
 from qredit.agents.telemetry import keep_to_this_machine
 from qredit.errors import QreditError, StorageError
 from qredit.graphs.candidates import Candidates
-from qredit.graphs.describe import Describe, describe_credit
-from qredit.graphs.engine import Engine, Verify
+from qredit.graphs.engine import Engine, PlayOff
 from qredit.graphs.events import Event, OnEvent, ignore
-from qredit.graphs.identity import check_identity, generation_identity
+from qredit.graphs.identity import check_identity, generation_identity, task_of
+from qredit.graphs.judging import Judge
+from qredit.graphs.kinds.kind import Assignment, Kind, Scorer, template_values
 from qredit.graphs.results import GenerationResult
+from qredit.graphs.running import run_graph
 from qredit.graphs.settings import GenerationSettings
-from qredit.graphs.state import RunState, start
 from qredit.graphs.story import Story
 from qredit.graphs.summary import result_of, spend_of
 from qredit.graphs.trace import Trace
 from qredit.prompts import template_hashes
 
 if TYPE_CHECKING:
-    from langchain_core.runnables import RunnableConfig
-
-    from qredit.contracts import States
-    from qredit.credit.schema import Igm, Scale
-    from qredit.layout import StateLayout
     from qredit.runs import Run
-    from qredit.task import Task
+    from qredit.sandbox import Jail
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be written, by whom, and how it is judged."""
+
+    kind: Kind
+    """What kind of program."""
+    assignment: Assignment
+    """What it is for."""
+    models: Models | ChatModel
+    """Who is asked."""
+    jail: Jail
+    """Where candidates run."""
+    budget: Budget | None = None
+    """What may be spent; no limit if `None`."""
+    scorer: Scorer | None = None
+    """The selection score, in place of the kind's own."""
+    play_off: PlayOff | None = None
+    """Short trainings with the candidates, if the evaluator is to see any."""
+
+    @property
+    def score(self) -> Scorer | None:
+        """The selection score, where there is one."""
+        return self.scorer or self.kind.scorer(self.assignment)
+
+    def brief(self, settings: GenerationSettings) -> Brief:
+        """What every request of this job shares.
+
+        Raises:
+            ConfigurationError: the subject has no task text.
+        """
+        return brief_of(self.kind, self.assignment, settings, scored=self.score is not None)
+
+
+def brief_of(kind: Kind, assignment: Assignment, settings: GenerationSettings, *, scored: bool) -> Brief:
+    """What every request for a program of this kind shares.
+
+    Raises:
+        ConfigurationError: the subject has no task text.
+    """
+    return Brief(
+        task=task_of(assignment.subject),
+        layout=assignment.subject.layout,
+        candidates=settings.candidates,
+        templates=kind.templates,
+        values=template_values(assignment, scored=scored),
+        noun=kind.noun,
+        scenes=kind.scenes(assignment),
+    )
 
 
 async def generate(
-    *,
-    task: Task,
-    layout: StateLayout,
-    states: States,
-    model: ChatModel,
-    verify: Verify,
-    run: Run,
-    settings: GenerationSettings | None = None,
-    scale: Scale = "sum_to_n",
-    igm: Igm = "enforce",
-    on_event: OnEvent = ignore,
-    describe: Describe | None = None,
-    fingerprint: Callable[[str], str] | None = None,
+    job: Job, run: Run, *, settings: GenerationSettings | None = None, on_event: OnEvent = ignore
 ) -> GenerationResult:
-    """Let language models write a credit function.
+    """Let language models write a program.
 
     In the folder of an interrupted run it goes on and asks nothing again that was answered. The caller holds the
     folder's lock (`run.writing()`).
 
     Args:
-        task, layout: the task text and the fields of its global state.
-        states: probe states `[M, S]`, for the figures that the evaluator is shown.
-        model: what answers.
-        verify: checks a source; called in threads, several at once.
+        job: what is to be written, by whom, and how it is judged.
         run: the run folder.
-        scale, igm: what becomes of the weights, as `verify` checks them: the models are told.
-        settings, on_event: numbers of candidates, rounds and tries; what is told of all that happens.
-        describe: figures about an accepted candidate; by default `describe_credit(states)`.
-        fingerprint: equal for sources that compute the same; by default the sandbox's `normalised_sha256`.
+        settings: numbers of candidates, rounds and tries, and who selects.
+        on_event: told of all that happens.
 
     Raises:
         NothingAcceptedError: all candidates failed, twice.
         NoUsableReplyError: the evaluator gave no usable verdict.
+        BudgetSpentError: the budget was spent before any candidate was accepted.
         RunFolderError: the folder holds a run with other settings, prompts, task or model.
         QreditError: what the endpoint, the jail or the disk raised; everything answered is kept.
     """
     keep_to_this_machine()
     settings = settings or GenerationSettings()
-    check_identity(run, generation_identity(task, layout, states, model.identity, settings))
-    with closing(StoredModel(model, run.path / REPLIES)) as store, closing(Trace(run.trace_path)) as trace:
-        _tell_start(trace, task, layout, model, settings)
+    models = Models.of(job.models)
+    identity = generation_identity(job.kind, job.assignment, models.identities, settings)
+    same = check_identity(run, identity)
+    with (
+        closing(StoredModel(models, run.path / REPLIES, budget=job.budget)) as store,
+        closing(Trace(run.trace_path)) as trace,
+    ):
+        brief = job.brief(settings)
+        _tell_start(trace, job, brief, identity, settings)
+        candidates = Candidates(run.path / "candidates")
         engine = Engine(
-            brief=Brief(task, layout, settings.candidates, scale, igm),
+            brief=brief,
             settings=settings,
+            functions=job.kind.functions,
             model=store,
-            verify=verify,
-            describe=describe or describe_credit(states),
-            fingerprint=fingerprint or _default_fingerprint(),
-            candidates=Candidates(run.path / "candidates"),
+            judge=Judge(job.kind, job.assignment, job.jail, candidates, job.score),
+            candidates=candidates,
             story=Story(trace, on_event),
+            play_off=job.play_off if settings.play_off else None,
         )
         async with _ending_cleanly(store, trace, run, on_event):
-            final = await _run_graph(engine, settings, run)
-            result = await result_of(final, engine, store, settings, run)
+            final = await run_graph(engine, settings, run, from_the_start=not same, on_event=on_event)
+            result = await result_of(final, engine, store, settings, run, job.kind)
         _tell_result(result, trace, on_event)
         return result
-
-
-async def _run_graph(engine: Engine, settings: GenerationSettings, run: Run) -> RunState:
-    from qredit.graphs.build import build_graph, recursion_limit
-    from qredit.graphs.checkpoints import open_checkpoints, storage_trouble, stored_state
-
-    config: RunnableConfig = {
-        "configurable": {"thread_id": "generate"},
-        "recursion_limit": recursion_limit(settings),
-        "max_concurrency": settings.max_concurrency,
-    }
-    async with storage_trouble(run.path), open_checkpoints(run.path) as saver:
-        app = build_graph(engine, settings, saver)
-        before = await stored_state(app, config)
-        if before is None:
-            await saver.setup()
-            await saver.adelete_thread("generate")
-        values: Any = await app.ainvoke(None if before is not None else start(), config, durability="sync")
-    final: RunState = values
-    return final
 
 
 @asynccontextmanager
@@ -136,17 +156,26 @@ async def _ending_cleanly(store: StoredModel, trace: Trace, run: Run, on_event: 
     run.update(spend=spend_of(store).to_json())
 
 
-def _tell_start(trace: Trace, task: Task, layout: StateLayout, model: ChatModel, settings: GenerationSettings) -> None:
-    identity = model.identity
+def _tell_start(trace: Trace, job: Job, brief: Brief, identity: dict[str, Any], settings: GenerationSettings) -> None:
     trace.add(
         "run",
         "run",
-        task=task.model_dump(mode="json"),
-        layout=layout.to_json(),
+        kind=job.kind.name,
+        task=brief.task.model_dump(mode="json"),
+        layout=brief.layout.to_json(),
+        scale=job.assignment.scale,
+        igm=job.assignment.igm,
         settings=settings.defining(),
-        prompt_hashes=dict(template_hashes()),
-        **{"gen_ai.request.model": identity.model, "server.address": identity.endpoint},
-        parameters=dict(identity.parameters),
+        scenes=brief.scenes,
+        prompt_hashes=dict(template_hashes(job.kind.templates)),
+        models={
+            role: {
+                "gen_ai.request.model": model["model"],
+                "server.address": model["endpoint"],
+                "parameters": model["parameters"],
+            }
+            for role, model in identity["models"].items()
+        },
     )
 
 
@@ -156,7 +185,9 @@ def _tell_result(result: GenerationResult, trace: Trace, on_event: OnEvent) -> N
         "result",
         "result",
         chosen=result.chosen,
-        graph_sha256=result.verdict.graph_sha256,
+        payload_sha256=result.verdict.payload_sha256,
+        score=result.score,
+        stopped=result.stopped,
         calls=result.spend.calls,
         **{
             "gen_ai.usage.input_tokens": result.spend.usage.input_tokens,
@@ -168,9 +199,3 @@ def _tell_result(result: GenerationResult, trace: Trace, on_event: OnEvent) -> N
     if drift is not None:
         on_event(Event("drift", text=str(drift)))
     on_event(Event("finished", sha=result.chosen))
-
-
-def _default_fingerprint() -> Callable[[str], str]:
-    from qredit.sandbox.gate.normalise import normalised_sha256
-
-    return normalised_sha256

@@ -5,7 +5,8 @@ from __future__ import annotations
 import operator
 from typing import Annotated, Literal, TypedDict
 
-OutcomeStatus = Literal["accepted", "rejected", "no_code"]
+OutcomeStatus = Literal["accepted", "rejected", "no_code", "not_asked"]
+Stopped = Literal["", "converged", "budget"]
 
 
 class Outcome(TypedDict):
@@ -14,8 +15,11 @@ class Outcome(TypedDict):
     round: int
     candidate: int
     status: OutcomeStatus
+    """`not_asked` when the budget was spent before its first reply."""
     sha: str
     attempts: int
+    out_of_budget: bool
+    """Whether the budget ended its work."""
 
 
 class Chosen(TypedDict):
@@ -24,7 +28,8 @@ class Chosen(TypedDict):
     round: int
     sha: str
     reply_key: str
-    """Key of the evaluator's reply in the store, which holds reason and tips; that of an earlier round if kept."""
+    """Key of the evaluator's reply in the store, which holds reason and tips; that of an earlier round if kept; empty
+    if the evaluator was not asked."""
     number: int
     """Number of the chosen candidate on that reply's ballot."""
 
@@ -38,6 +43,8 @@ class RunState(TypedDict):
     """Rounds that ended with a chosen candidate; the run ends at `L`."""
     fresh: bool
     """Whether the one fresh round after a round of failures has been used."""
+    stopped: Stopped
+    """Why the run ends before round `L`, if it does."""
     outcomes: Annotated[list[Outcome], operator.add]
     """All candidates so far, in the order of rounds and numbers."""
     choices: Annotated[list[Chosen], operator.add]
@@ -57,7 +64,7 @@ class Ask(TypedDict):
 
 def start() -> RunState:
     """The state before the first round."""
-    return {"round": 0, "completed": 0, "fresh": False, "outcomes": [], "choices": []}
+    return {"round": 0, "completed": 0, "fresh": False, "stopped": "", "outcomes": [], "choices": []}
 
 
 def of_round(outcomes: list[Outcome], number: int) -> list[Outcome]:

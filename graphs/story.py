@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from qredit.agents.messages import Identity, Message, Position, Reply
 from qredit.agents.parsing import Choice, Code
+from qredit.graphs.ballot import Ballot
 from qredit.graphs.candidates import Judged
 from qredit.graphs.events import Event, EventKind, OnEvent
 from qredit.graphs.state import Outcome
@@ -43,7 +44,9 @@ class Story:
     def verdict(self, position: Position, sha: str, judged: Judged, code: Code) -> None:
         """The code was checked."""
         verdict = judged.verdict
-        self._verdict(position, sha=sha, **verdict.to_json(), figures=judged.figures, note=code.note)
+        self._verdict(
+            position, sha=sha, **verdict.to_json(), figures=judged.figures, score=judged.score, note=code.note
+        )
         if isinstance(verdict, Accepted):
             self._event_at("accepted", position, sha=sha, text="; ".join(verdict.warnings))
         else:
@@ -62,20 +65,43 @@ class Story:
         self._trace.add("bad_choice", f"bad_choice/{position}", round=number, attempt=attempt, message=problem)
         self._event_at("bad_choice", position, text=problem)
 
-    def chosen(self, number: int, ballot: Sequence[str], choice: Choice) -> None:
-        """The evaluator chose."""
-        sha = ballot[choice.number - 1]
+    def chosen(self, number: int, ballot: Ballot, choice: Choice) -> None:
+        """A candidate was chosen."""
+        sha = ballot.shas[choice.number - 1]
         self._trace.add(
             "choice",
             f"choice/{number}",
             round=number,
-            ballot={str(i): s for i, s in enumerate(ballot, 1)},
+            ballot={str(i): s for i, s in enumerate(ballot.shas, 1)},
+            scores={str(i): s for i, s in enumerate(ballot.scores, 1)},
+            eligible=list(ballot.eligible),
             number=choice.number,
             chosen=sha,
             reason=choice.reason,
             tips=choice.tips,
         )
         self._on_event(Event("chosen", round=number, sha=sha, text=choice.reason))
+
+    def playing_off(self, number: int, finalists: int) -> None:
+        """Short trainings begin."""
+        self._on_event(
+            Event("playing_off", round=number, text=f"{finalists} candidates and VDN train for a short time")
+        )
+
+    def played_off(self, number: int, curves: str) -> None:
+        """Short trainings gave these curves."""
+        self._trace.add("play_off", f"play_off/{number}", round=number, curves=curves)
+
+    def converged(self, number: int, patience: int) -> None:
+        """The score stopped rising."""
+        self._trace.add("converged", f"converged/{number}", round=number, patience=patience)
+        self._on_event(Event("converged", round=number, text=f"the best score has not risen for {patience} rounds"))
+
+    def out_of_budget(self, position: Position, problem: str) -> None:
+        """A call was not made because the budget would not cover it."""
+        number = position.round
+        self._trace.add("out_of_budget", f"out_of_budget/{position}", round=number, message=problem)
+        self._event_at("out_of_budget", position, text=problem)
 
     def kept(self, number: int, sha: str, failures: Sequence[str]) -> None:
         """No new candidate is on the ballot: the chosen one stays."""

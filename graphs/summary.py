@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from qredit.agents.recording import drift_of
 from qredit.agents.store import StoredModel
 from qredit.errors import RunFolderError
+from qredit.graphs.ballot import duplicates
 from qredit.graphs.candidates import Candidates
 from qredit.graphs.engine import Engine
+from qredit.graphs.kinds.kind import Kind
 from qredit.graphs.results import CandidateSummary, GenerationResult, RoundSummary, Spend
 from qredit.graphs.settings import GenerationSettings
 from qredit.graphs.state import RunState, of_round
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 
 async def result_of(
-    state: RunState, engine: Engine, store: StoredModel, settings: GenerationSettings, run: Run
+    state: RunState, engine: Engine, store: StoredModel, settings: GenerationSettings, run: Run, kind: Kind
 ) -> GenerationResult:
     """The result of a finished run.
 
@@ -30,13 +32,13 @@ async def result_of(
     """
     chosen = state["choices"][-1]
     sha = chosen["sha"]
-    candidates = Candidates(run.path / "candidates")
-    source = candidates.source(sha)
-    judged = await engine.judge(sha)
-    if sha not in engine.verified:  # a resumed run: its folder may come from a stranger
-        again = await asyncio.to_thread(engine.judge_now, source)
+    source = Candidates(run.path / "candidates").source(sha)
+    judge = engine.judge
+    judged = await judge.judge(sha)
+    if sha not in judge.found:  # a resumed run: its folder may come from a stranger
+        again = await asyncio.to_thread(judge.judge_now, source)
         kept, now = judged.verdict, again.verdict
-        if not isinstance(now, Accepted) or not isinstance(kept, Accepted) or now.graph_sha256 != kept.graph_sha256:
+        if not isinstance(now, Accepted) or not isinstance(kept, Accepted) or now.payload_sha256 != kept.payload_sha256:
             raise RunFolderError(
                 f"run `{run.path}`",
                 cause=f"the kept verdict on its chosen candidate `{sha}` is not what the checks say",
@@ -46,25 +48,28 @@ async def result_of(
     if not isinstance(verdict, Accepted):
         raise RunFolderError(f"run `{run.path}`", cause="a rejected candidate is chosen", remedy="Start a new run.")
     return GenerationResult(
+        kind=kind.name,
         chosen=sha,
         source=source,
-        graph=verdict.graph,
+        payload=verdict.payload,
         verdict=verdict,
         figures=judged.figures,
+        score=judged.score,
         reason=engine.tips_of(chosen).reason,
+        stopped=state["stopped"],
         parents=_parents(state, sha),
         rounds=_rounds(state, engine),
         spend=spend_of(store),
         drift=drift_of(store.replies()),
-        identity=store.identity,
-        prompt_hashes=dict(template_hashes()),
+        identities=store.identities,
+        prompt_hashes=dict(template_hashes(kind.templates)),
         settings=settings.defining(),
     )
 
 
 def spend_of(store: StoredModel) -> Spend:
     """What the run cost so far."""
-    return Spend(store.calls, store.answered_live, store.spend(), store.model_seconds())
+    return Spend(store.calls, store.answered_live, store.spend(), store.model_seconds(), store.cost())
 
 
 def _parents(state: RunState, sha: str) -> tuple[str, ...]:
@@ -76,16 +81,17 @@ def _parents(state: RunState, sha: str) -> tuple[str, ...]:
 
 def _rounds(state: RunState, engine: Engine) -> tuple[RoundSummary, ...]:
     by_round = {choice["round"]: choice for choice in state["choices"]}
-    duplicates = engine.duplicates(state)
+    repeated = duplicates(state, engine.judge)
     rounds = []
     for number in range(1, state["round"] + 1):
         choice = by_round.get(number)
         members = [
             CandidateSummary(
                 candidate=o["candidate"],
-                status="duplicate" if (number, o["candidate"]) in duplicates else o["status"],
+                status="duplicate" if (number, o["candidate"]) in repeated else o["status"],
                 sha=o["sha"],
                 attempts=o["attempts"],
+                score=engine.judge.accepted(o["sha"])[1].score if o["status"] == "accepted" else None,
             )
             for o in of_round(state["outcomes"], number)
         ]

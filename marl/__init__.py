@@ -9,10 +9,10 @@ from qredit._lazy import lazy_exports
 if TYPE_CHECKING:
     from qredit.marl.adapters import layout_of as layout_of
     from qredit.marl.adapters import make_environment as make_environment
-    from qredit.marl.adapters import state_source as state_source
     from qredit.marl.algorithms import ALGORITHMS as ALGORITHMS
     from qredit.marl.comparison_run import compare as compare
     from qredit.marl.mixers.credit import load_mixer as load_mixer
+    from qredit.marl.probing import sample_probes as sample_probes
     from qredit.marl.settings import TrainSettings as TrainSettings
     from qredit.marl.training import train as train
 
@@ -25,7 +25,7 @@ __getattr__, __dir__ = lazy_exports(
         "layout_of": ".adapters",
         "load_mixer": ".mixers.credit",
         "make_environment": ".adapters",
-        "state_source": ".adapters",
+        "sample_probes": ".probing",
         "train": ".training",
     },
 )

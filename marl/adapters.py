@@ -3,25 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qredit.errors import ConfigurationError, TaskFileError, UnknownNameError
 from qredit.layout import StateLayout
-from qredit.marl.lbf import LevelBasedForaging
 
 if TYPE_CHECKING:
-    from qredit.contracts import StateSource
     from qredit.marl.environment import BatchedEnvironment
-    from qredit.task import Task
+    from qredit.marl.environments.simulator import Simulator
+    from qredit.task import EnvironmentSpec, Task
 
-ADAPTERS: Mapping[str, Callable[[str, int, Mapping[str, Any]], BatchedEnvironment]] = {
-    "lbf": LevelBasedForaging,
+
+def _lbf(task: Task, spec: EnvironmentSpec) -> Simulator:
+    from qredit.marl.environments.lbf import LevelBasedForaging
+
+    return LevelBasedForaging(spec.id, spec.arguments)
+
+
+def _matrix(task: Task, spec: EnvironmentSpec) -> Simulator:
+    from qredit.marl.environments.matrix import MatrixGame
+
+    return MatrixGame(spec.id, spec.arguments)
+
+
+def _mpe(task: Task, spec: EnvironmentSpec) -> Simulator:
+    from qredit.marl.environments.mpe import make_mpe
+
+    return make_mpe(spec)
+
+
+def _rware(task: Task, spec: EnvironmentSpec) -> Simulator:
+    from qredit.marl.environments.rware import Warehouse
+
+    return Warehouse(spec.id, spec.arguments)
+
+
+def _own(task: Task, spec: EnvironmentSpec) -> Simulator:
+    from qredit.marl.environments.own import make_own
+
+    return make_own(spec, task)
+
+
+ADAPTERS: Mapping[str, Callable[[Task, EnvironmentSpec], Simulator]] = {
+    "gymnasium": _own,
+    "lbf": _lbf,
+    "matrix": _matrix,
+    "mpe": _mpe,
+    "pettingzoo": _own,
+    "rware": _rware,
 }
-"""Adapter's name in a task file -> (environment id, number of environments, arguments) -> environments."""
+"""Adapter's name in a task file -> (task, its environment) -> simulator; an adapter's packages load when it is used."""
 
 
-def make_environment(task: Task, n_environments: int) -> BatchedEnvironment:
-    """Make `n_environments` copies of a task's environment.
+def make_simulator(task: Task) -> Simulator:
+    """Make one environment of a task, with the inert agents that the task adds.
 
     Raises:
         ConfigurationError: the task has no environment to train in.
@@ -37,39 +72,48 @@ def make_environment(task: Task, n_environments: int) -> BatchedEnvironment:
         )
     if spec.adapter not in ADAPTERS:
         raise UnknownNameError("environment adapter", spec.adapter, ADAPTERS)
-    environment = ADAPTERS[spec.adapter](spec.id, n_environments, spec.arguments)
-    facts = {"n_agents": environment.n_agents, "time_limit": environment.time_limit}
+    simulator = ADAPTERS[spec.adapter](task, spec)
+    if spec.inert_agents:
+        from qredit.marl.environments.inert import InertAgents
+
+        simulator = InertAgents(simulator, spec.inert_agents)
+    _check(task, spec, simulator)
+    return simulator
+
+
+def make_environment(task: Task, n_environments: int) -> BatchedEnvironment:
+    """Make `n_environments` copies of a task's environment that step together.
+
+    Raises:
+        QreditError: see `make_simulator`.
+    """
+    from qredit.marl.environments.batch import SimulatorBatch
+
+    return SimulatorBatch([make_simulator(task) for _ in range(n_environments)])
+
+
+def layout_of(task: Task) -> StateLayout:
+    """The layout of a task's global state, from its environment or, without one, from its file.
+
+    Raises:
+        QreditError: see `make_simulator`.
+    """
+    own = task.own_layout()
+    return own if own is not None and task.environment is None else make_simulator(task).layout
+
+
+def _check(task: Task, spec: EnvironmentSpec, simulator: Simulator) -> None:
+    facts = {"n_agents": simulator.n_agents, "time_limit": simulator.time_limit}
     wrong = [
         f"`{name}: {getattr(task, name)}`, it has {found}"
         for name, found in facts.items()
         if getattr(task, name) != found
     ]
-    if len(task.actions) != environment.n_actions:
-        wrong.append(f"{len(task.actions)} `actions`, it has {environment.n_actions}")
+    if len(task.actions) != simulator.n_actions:
+        wrong.append(f"{len(task.actions)} `actions`, it has {simulator.n_actions}")
     if wrong:
         raise TaskFileError(
             f"task `{task.name}`",
             cause=f"the file contradicts the environment `{spec.id}`: {'; '.join(wrong)}",
             remedy="Correct the task file: the language model reads it.",
         )
-    return environment
-
-
-def layout_of(task: Task) -> StateLayout:
-    """The layout of a task's global state, from its environment or from its file.
-
-    Raises:
-        QreditError: see `make_environment`.
-    """
-    return task.own_layout() or make_environment(task, 1).layout
-
-
-def state_source(task: Task) -> StateSource:
-    """Where states of a task with an environment come from: a random policy.
-
-    Raises:
-        QreditError: see `make_environment`.
-    """
-    from qredit.marl.random_policy import RandomPolicyStates
-
-    return RandomPolicyStates(task)

@@ -20,6 +20,7 @@ class Stream(IntEnum):
     EXPLORATION = 4
     REPLAY = 5
     RANDOM_POLICY = 6
+    COUNTERFACTUAL = 7
 
 
 def generator(stream: Stream, seed: int, counter: int = 0) -> np.random.Generator:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from qredit.prompts.files import recording_path as recording_path
     from qredit.prompts.rendering import fenced as fenced
     from qredit.prompts.rendering import figure as figure
+    from qredit.prompts.rendering import kind_templates as kind_templates
     from qredit.prompts.rendering import render as render
     from qredit.prompts.rendering import template_hashes as template_hashes
 
@@ -19,6 +20,7 @@ __getattr__, __dir__ = lazy_exports(
     {
         "fenced": ".rendering",
         "figure": ".rendering",
+        "kind_templates": ".rendering",
         "probe_states_path": ".files",
         "recording_path": ".files",
         "render": ".rendering",

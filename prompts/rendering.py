@@ -13,6 +13,7 @@ from pathlib import Path
 
 import jinja2
 
+from qredit.errors import ConfigurationError
 from qredit.files import sha256
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -20,19 +21,38 @@ _BACKTICKS = re.compile(r"`+")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-def render(name: str, /, **values: object) -> str:
-    """Render `templates/<name>.j2` with these values.
+def render(name: str, /, *, folder: Path | None = None, **values: object) -> str:
+    """Render the template `<name>.j2` with these values.
+
+    Args:
+        name: the template.
+        folder: the templates of a kind of program; they come before those that all kinds share.
 
     Raises:
+        ConfigurationError: there is no such template.
         jinja2.UndefinedError: the template uses a value that is not given.
     """
-    return _environment().get_template(f"{name}.j2").render(**values).strip() + "\n"
+    try:
+        template = _environment(folder).get_template(f"{name}.j2")
+    except jinja2.TemplateNotFound as error:
+        raise ConfigurationError(
+            f"prompt template `{error.name}`",
+            cause=f"neither `{folder}` nor `{TEMPLATES}` has it",
+            remedy="Add it to the folder of the kind's templates.",
+        ) from error
+    return template.render(**values).strip() + "\n"
+
+
+def kind_templates(kind: str) -> Path:
+    """The folder of the templates of a built-in kind of program."""
+    return TEMPLATES / kind
 
 
 @functools.cache
-def template_hashes() -> dict[str, str]:
-    """SHA-256 of each template by its name, for the record of a run and of an artifact."""
-    return {path.stem: sha256(path.read_bytes()) for path in sorted(TEMPLATES.glob("*.j2"))}
+def template_hashes(folder: Path) -> dict[str, str]:
+    """SHA-256 of each template that a kind uses, by its name, for the record of a run and of an artifact."""
+    paths = {path.stem: path for path in (*TEMPLATES.glob("*.j2"), *folder.glob("*.j2"))}
+    return {name: sha256(paths[name].read_bytes()) for name in sorted(paths)}
 
 
 def fenced(text: str, language: str = "") -> str:
@@ -67,9 +87,9 @@ def bound(value: float) -> str:
 
 
 @functools.cache
-def _environment() -> jinja2.Environment:
+def _environment(folder: Path | None) -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
+        loader=jinja2.FileSystemLoader([TEMPLATES] if folder is None else [folder, TEMPLATES]),
         undefined=jinja2.StrictUndefined,
         autoescape=False,  # plain text for a model, not HTML
         trim_blocks=True,

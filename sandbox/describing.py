@@ -7,6 +7,8 @@ judge: whether a text is true, or says too much; the text of a candidate is the 
 
 from __future__ import annotations
 
+import hashlib
+import json
 import operator
 import time
 from collections import defaultdict
@@ -14,15 +16,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from qredit.errors import ConfigurationError, JailError
+from qredit.errors import ConfigurationError
 from qredit.layout import StateField, StateLayout
+from qredit.sandbox.call import Call, line_in
 from qredit.sandbox.descriptions import MAX_REPLY_BYTES, DescribeRequest, read_describe_reply
-from qredit.sandbox.gate.check import check_gate
 from qredit.sandbox.gate.describe import DESCRIBE
-from qredit.sandbox.gate.finding import Finding
-from qredit.sandbox.gate.text import decode
 from qredit.sandbox.payloads import TraceRefusal
-from qredit.sandbox.verdict import Kind, Rejected, Stage, quoted
+from qredit.sandbox.verdict import Accepted, Rejected, quoted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,6 +65,18 @@ class Described:
     seconds: float
     """Wall clock of the whole call."""
 
+    def to_accepted(self) -> Accepted:
+        """The same as a verdict like any other; its payload is a JSON list of the texts."""
+        payload = json.dumps(self.texts, separators=(",", ":")).encode("ascii")
+        return Accepted(
+            payload=payload,
+            payload_sha256=hashlib.sha256(payload).hexdigest(),
+            form="describe",
+            warnings=self.warnings,
+            seconds=self.seconds,
+            vdn_difference=None,
+        )
+
 
 def describe_all(
     source: str | bytes,
@@ -98,11 +110,9 @@ def describe_all(
     order = _Order(jail, time.perf_counter())
     packed = _packed(observations, layout)
     agents = _agents(egos, len(observations))
-    text = decode(source)
-    if isinstance(text, Finding):  # a limit of the request to the jail, with the gate or without
-        return order.rejected("gate", text.kind, f"{text.what}. {text.remedy}", text.line)
-    if gate and (refused := check_gate(text, DESCRIBE)):
-        return order.rejected(refused.stage, refused.kind, refused.message, refused.line)
+    text = order.admitted(source, DESCRIBE, gate=gate)
+    if isinstance(text, Rejected):
+        return text
     texts = _texts(order, DescribeRequest(text, layout, agents, packed))
     if isinstance(texts, Rejected):
         return texts
@@ -111,22 +121,19 @@ def describe_all(
     return Described(texts, tuple(_warnings(texts, seen, agents)), time.perf_counter() - order.started)
 
 
-@dataclass(frozen=True)
-class _Order:
+class _Order(Call):
     """One call of `describe_all`."""
-
-    jail: Jail
-    started: float
-
-    def rejected(self, stage: Stage, kind: Kind, message: str, line: int | None = None) -> Rejected:
-        """A verdict with the time that has passed."""
-        return Rejected(stage, kind, message, line, time.perf_counter() - self.started)
 
     def run(self, request: DescribeRequest) -> JobResult:
         """Execute a source in the jail."""
         return self.jail.run(
             "describe", request.to_bytes(), timeout_seconds=DESCRIBE_SECONDS, output_limit=MAX_REPLY_BYTES
         )
+
+    def works(self) -> bool:
+        """Whether the jail runs a plain function."""
+        result = self.run(_KNOWN_GOOD)
+        return result.outcome == "done" and read_describe_reply(result.output, 1) == ("agent 0 at 0",)
 
 
 def _packed(observations: NDArray[np.floating[Any]], layout: StateLayout) -> bytes:
@@ -166,10 +173,7 @@ def _texts(order: _Order, request: DescribeRequest) -> tuple[str, ...] | Rejecte
     """The texts, or why there are none."""
     result = order.run(request)
     if result.outcome != "done":
-        if result.outcome in ("killed", "silent_exit"):
-            _require_working(order, result)
-        detail = f" The jail reports: {quoted(result.detail, 200)}." if result.outcome == "killed" else ""
-        return order.rejected("trace", "resource", f"The function was stopped: {_ENDS[result.outcome]}.{detail}")
+        return order.stopped(result, "The function was stopped", _ENDS, order.works)
     reply = read_describe_reply(result.output, len(request.egos))
     if reply is None:
         return order.rejected("trace", "trace", "The function forged its result. Only compute on the observation.")
@@ -179,25 +183,8 @@ def _texts(order: _Order, request: DescribeRequest) -> tuple[str, ...] | Rejecte
 def _refused(order: _Order, refusal: TraceRefusal, source: str) -> Rejected:
     """A verdict from what the child says, quoted: the candidate may have written any of it."""
     stage: Literal["trace", "contract"] = "contract" if refusal.kind == "contract" else "trace"
-    line = refusal.line if refusal.line is not None and refusal.line <= source.count("\n") + 1 else None
-    where = f"Line {line}: " if line else ""
+    line, where = line_in(source, refusal)
     return order.rejected(stage, stage, f"{where}The function cannot describe: {quoted(refusal.message)}", line)
-
-
-def _require_working(order: _Order, failed: JobResult) -> None:
-    """Show that the jail still works for a plain function, so that a failed job is the candidate's doing and not ours.
-
-    Raises:
-        JailError: it does not.
-    """
-    result = order.run(_KNOWN_GOOD)
-    if result.outcome == "done" and read_describe_reply(result.output, 1) == ("agent 0 at 0",):
-        return
-    raise JailError(
-        f"jail `{order.jail.name}` fails a job that must pass",
-        cause=f"the job before it ended with `{failed.outcome}` ({quoted(failed.detail, 300)})",
-        remedy="See `qredit doctor`; free memory, and run the same command again.",
-    )
 
 
 def _warnings(texts: Sequence[str], observations: Sequence[bytes], egos: Sequence[int]) -> Iterable[str]:

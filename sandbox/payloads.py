@@ -1,8 +1,8 @@
 """The bytes that `verify` and the jobs in the jail exchange.
 
-    trace    request  JSON: source, layout, n_agents, scale, igm
+    trace    request  JSON: source, layout, n_agents, scale, igm, forms, n_actions
              reply    b"G" + credit graph, or b"F" + failure; the candidate may have forged either
-    verify   request  length + JSON header + graph + states as little-endian float32
+    verify   request  length + JSON header + graph + states + transitions, both as little-endian float32
              reply    JSON: a report of our own code, yet read with a strict schema
 
 A trace reply is never parsed on the host as anything but fixed-size fields and text: the graph in it stays opaque.
@@ -27,7 +27,7 @@ MAX_REPORT_BYTES: Final = 64_000
 FAILURE_KINDS: Final = ("trace", "contract", "unsupported", "graph")
 """Kinds of a failure that the tracer tells apart, by their number on the wire."""
 
-_FORMS: Final = ("weights", "general", "shares")
+_FORMS: Final = ("weights", "general", "shares", "value")
 _GRAPH: Final = b"G"
 _FAILURE: Final = b"F"
 _FAILURE_HEAD: Final = struct.Struct("<BI")
@@ -48,8 +48,10 @@ class TraceRequest:
     """`sum_to_n` or `raw`."""
     igm: str
     """`enforce` or `relax`."""
+    forms: tuple[str, ...] = ("weights", "general")
+    """The forms that are wanted."""
     n_actions: int | None = None
-    """How many actions an agent has, if shares of the reward may be given."""
+    """How many actions an agent has; without it no function may read transitions."""
 
     def to_bytes(self) -> bytes:
         """Pack for the jail; a half of a surrogate pair survives as an escape."""
@@ -59,7 +61,8 @@ class TraceRequest:
     def from_bytes(cls, data: bytes) -> Self:
         """Unpack in the jail."""
         content = json.loads(data)
-        return cls(**{**content, "layout": StateLayout.from_json(content["layout"])})
+        layout = StateLayout.from_json(content["layout"])
+        return cls(**{**content, "layout": layout, "forms": tuple(content["forms"])})
 
 
 @dataclass(frozen=True)
@@ -115,23 +118,29 @@ class VerifyRequest:
     igm: str
     """IGM that the graph's header must have."""
     exchangeable: bool = False
-    """Whether the credit should not depend on the agents' numbers."""
+    """Whether the result should not depend on the agents' numbers."""
+    forms: tuple[str, ...] = ("weights", "general")
+    """The forms that are wanted, one of which the graph's header must have."""
     n_actions: int | None = None
-    """How many actions an agent has, if shares of the reward may be given."""
+    """How many actions an agent has; without it no graph may read transitions."""
+    transitions: bytes = b""
+    """Transitions of rollouts, `[M', S + N + S]`, little-endian float32, row by row; empty: some are made up."""
 
     def to_bytes(self) -> bytes:
         """Pack for the jail."""
         header = {
             "graph_bytes": len(self.graph),
+            "state_bytes": len(self.states),
             "layout": self.layout.to_json(),
             "n_agents": self.n_agents,
             "scale": self.scale,
             "igm": self.igm,
             "exchangeable": self.exchangeable,
+            "forms": self.forms,
             "n_actions": self.n_actions,
         }
         packed = json.dumps(header).encode("ascii")
-        return _LENGTH.pack(len(packed)) + packed + self.graph + self.states
+        return _LENGTH.pack(len(packed)) + packed + self.graph + self.states + self.transitions
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
@@ -139,9 +148,10 @@ class VerifyRequest:
         (length,) = _LENGTH.unpack_from(data)
         start = _LENGTH.size + length
         header = json.loads(data[_LENGTH.size : start])
-        cut = start + header.pop("graph_bytes")
-        header["layout"] = StateLayout.from_json(header["layout"])
-        return cls(graph=data[start:cut], states=data[cut:], **header)
+        states = start + header.pop("graph_bytes")
+        transitions = states + header.pop("state_bytes")
+        header |= {"layout": StateLayout.from_json(header["layout"]), "forms": tuple(header["forms"])}
+        return cls(graph=data[start:states], states=data[states:transitions], transitions=data[transitions:], **header)
 
 
 @dataclass(frozen=True)
@@ -155,11 +165,11 @@ class VerifyReport:
     message: str
     """Empty if accepted, else what, where and the remedy."""
     form: str
-    """`weights`, `general` or `shares`; empty if the graph was refused before its header was read."""
+    """One of the forms; empty if the graph was refused before its header was read."""
     warnings: Sequence[str]
     """One sentence each."""
-    vdn_difference: float
-    """Share of the rollout states, in [0, 1]; 0 if rejected."""
+    vdn_difference: float | None
+    """Share of the rollout states, in [0, 1]; None if rejected, and for what gives no credit."""
 
     def to_bytes(self) -> bytes:
         """Pack in the jail."""
@@ -185,7 +195,7 @@ def _is_report(content: Any) -> bool:
     texts = {"stage": ("", "graph", "contract"), "kind": ("", "graph", "contract", "resource")}
     if not isinstance(content, dict) or set(content) != {*texts, "message", "form", "warnings", "vdn_difference"}:
         return False
-    share = content["vdn_difference"]
+    share, gives_credit = content["vdn_difference"], not content["stage"] and content["form"] != "value"
     return (
         all(content[key] in allowed for key, allowed in texts.items())
         and isinstance(content["message"], str)
@@ -193,8 +203,7 @@ def _is_report(content: Any) -> bool:
         and content["form"] in (_FORMS if not content["stage"] else ("", *_FORMS))
         and isinstance(content["warnings"], list)
         and all(isinstance(w, str) for w in content["warnings"])
-        and isinstance(share, float)
-        and 0.0 <= share <= 1.0
+        and ((isinstance(share, float) and 0.0 <= share <= 1.0) if gives_credit else share is None)
     )
 
 

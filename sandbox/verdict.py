@@ -1,4 +1,4 @@
-"""What `verify` answers: accepted with a credit graph, or rejected with one message for the coder."""
+"""What a check answers: accepted with what may be used of the program, or rejected with one message for the coder."""
 
 from __future__ import annotations
 
@@ -14,26 +14,27 @@ QUOTE_LIMIT = 500
 
 @dataclass(frozen=True)
 class Accepted:
-    """The source is a credit function: it became a credit graph, and the graph keeps the contract."""
+    """The source is a program of a kind that was asked for, and it keeps the kind's contract."""
 
-    graph: bytes
-    """The credit graph as canonical JSON; the only thing that training executes."""
-    graph_sha256: str
-    """SHA-256 of `graph`, in hexadecimal."""
+    payload: bytes
+    """Canonical JSON. Of a tensor program its credit graph, the only thing that training executes; of a describe
+    function its texts."""
+    payload_sha256: str
+    """SHA-256 of `payload`, in hexadecimal."""
     form: str
-    """`weights`, `general` or `shares`, from the graph's header."""
+    """`weights`, `general`, `shares` or `value`, from the graph's header; `describe` for texts."""
     warnings: tuple[str, ...]
     """What the evaluator should know, one sentence each; no reason to reject."""
     seconds: float
     """Wall clock of the whole check."""
-    vdn_difference: float
-    """Share of the probe states, in [0, 1], in which the function differs from VDN."""
+    vdn_difference: float | None
+    """Share of the probe states, in [0, 1], in which the credit differs from VDN's; None for what gives no credit."""
 
     def to_json(self) -> dict[str, Any]:
-        """The verdict as JSON data; the graph itself is left out, its SHA-256 stands for it."""
+        """The verdict as JSON data; the payload is left out, its SHA-256 stands for it."""
         return {
             "verdict": "accepted",
-            "graph_sha256": self.graph_sha256,
+            "payload_sha256": self.payload_sha256,
             "form": self.form,
             "warnings": list(self.warnings),
             "seconds": round(self.seconds, 6),
@@ -43,7 +44,7 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Rejected:
-    """The source is no credit function; a value, never an exception."""
+    """The source is no such program; a value, never an exception."""
 
     stage: Stage
     """Which check refused it."""

@@ -122,10 +122,12 @@ def load_mixer(path: Path | str, *, bias: Literal["function", "none"] = "functio
             remedy="Give an artifact that `qredit generate` made.",
         )
     graph = parse_graph(artifact.files[CREDIT_GRAPH])
-    if graph.header.form == "shares":
+    if graph.header.form not in ("weights", "general"):
+        shares = graph.header.form == "shares"
+        does = "shares out the team reward, for policy gradients" if shares else "values states or transitions"
         raise ArtifactError(
             f"artifact `{artifact.path}`",
-            cause="it shares out the team reward, for policy gradients; a mixer needs weights",
+            cause=f"it {does}; a mixer needs weights",
             remedy="Give an artifact with a function `credit` or `tfcaf`.",
         )
     return CreditMixer(graph, bias=bias)

@@ -12,6 +12,7 @@ _REDUCE = {
     "weights": "Return one weight per agent: reduce entities and coordinates with `.sum(dim=-1)`, keep the agents.",
     "shares": "Return one share per agent: reduce entities and coordinates with `.sum(dim=-1)`, keep the agents.",
     "bias": "Reduce to one number per state with `.sum(dim=1, keepdim=True)`.",
+    "value": "Reduce to one number per state or transition with `.sum(dim=1, keepdim=True)`.",
     "Q_tot": "Reduce over the agents with `.sum(dim=1, keepdim=True)`.",
 }
 

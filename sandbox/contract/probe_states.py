@@ -1,10 +1,11 @@
-"""The states on which a credit function is probed: those of rollouts, and edge states that rollouts rarely reach."""
+"""The states or transitions on which a function is probed: those of rollouts, and edges that rollouts rarely reach."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -22,9 +23,13 @@ SHOWN = 240
 """How many characters of a state stand in a message."""
 
 
+Rows = Literal["rollout state", "rollout transition", "made-up transition"]
+"""What a row is, as messages name it; `transitions` makes the last out of states."""
+
+
 @dataclass(frozen=True)
 class ProbeStates:
-    """Rollout states first, edge states after them."""
+    """Rollout states first, edge states after them; or transitions in their place."""
 
     layout: StateLayout
     """What the numbers mean."""
@@ -34,37 +39,52 @@ class ProbeStates:
     """How many of the first states come from rollouts."""
     edges: tuple[str, ...]
     """Name of each edge state."""
+    rows: Rows = "rollout state"
+    """What each of the first is."""
+
+    @property
+    def noun(self) -> str:
+        """`state` or `transition`."""
+        return self.rows.split()[-1]
+
+    @property
+    def caveat(self) -> str:
+        """What a warning about all rows has to add, with a blank before it."""
+        if self.rows != "made-up transition":
+            return ""
+        return " These are made of real states, but are no steps of a rollout: rare events may be missing."
 
     def describe(self, index: int) -> str:
-        """Which state it is, with its values by field, for a message."""
-        name = f"rollout state {index}" if index < self.n_rollout else self.edges[index - self.n_rollout]
+        """Which row it is, with its values by field, for a message."""
+        name = f"{self.rows} {index}" if index < self.n_rollout else self.edges[index - self.n_rollout]
         parts = [f"{key}={_short(value)}" for key, value in self.layout.named(self.states[index]).items()]
         values = ", ".join(parts)
         return f"{name} ({values if len(values) <= SHOWN else values[: SHOWN - 3] + '...'})"
 
 
-def probe_states(layout: StateLayout, rollout: Tensor) -> ProbeStates:
-    """Add edge states to rollout states `[M, S]`.
+def probe_states(layout: StateLayout, rollout: Tensor, rows: Rows = "rollout state") -> ProbeStates:
+    """Add edge states to rollout states `[M, S]`, or to transitions.
 
     The edge states: all zeros (a padded step of an episode), all values at their low and at their high bound, and
     parts of rollout states at a bound: each field alone, and all fields of one entity, which is how an entity that is
     gone is written. Values outside the declared bounds are not tried, since they cannot occur.
     """
     low, high = _bounds(layout, rollout)
-    rows = [torch.zeros(layout.size), low, high]
+    edges = [torch.zeros(layout.size), low, high]
+    noun = rows.split()[-1]
     names = [
-        "the all-zero state",
-        "the state with every value at its low bound",
-        "the state with every value at its high bound",
+        f"the all-zero {noun}",
+        f"the {noun} with every value at its low bound",
+        f"the {noun} with every value at its high bound",
     ]
     step = max(1, rollout.shape[0] // PER_EDGE)
     for label, mask in _parts(layout):
         for base in rollout[::step][:PER_EDGE]:
             for bound, word in ((low, "low"), (high, "high")):
-                rows.append(torch.where(mask, bound, base))
-                names.append(f"a rollout state with {label} at the {word} bound")
-    states = torch.cat([rollout, torch.stack(rows)])
-    return ProbeStates(layout=layout, states=states, n_rollout=rollout.shape[0], edges=tuple(names))
+                edges.append(torch.where(mask, bound, base))
+                names.append(f"a {rows} with {label} at the {word} bound")
+    states = torch.cat([rollout, torch.stack(edges)])
+    return ProbeStates(layout=layout, states=states, n_rollout=rollout.shape[0], edges=tuple(names), rows=rows)
 
 
 def transitions(states: Tensor, n_agents: int, n_actions: int) -> Tensor:

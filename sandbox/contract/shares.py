@@ -10,8 +10,6 @@ from qredit.credit.form import credit_weights
 from qredit.sandbox.contract.credit import CONSTANT, MAGNITUDE, VDN_SHARE
 from qredit.sandbox.contract.subject import ContractError, Subject, first
 
-_MADE = "These are made of real states, but are no steps of a rollout: rare events may be missing."
-
 
 def check_shares(subject: Subject) -> None:
     """`|share| <= 10 N` in every probed transition, after IGM and scale."""
@@ -33,6 +31,7 @@ def warnings_of(subject: Subject, difference: float) -> Iterator[str]:
         difference: share of the probed transitions, in [0, 1], in which shares differ from equal ones.
     """
     (raw,) = subject.all_raw()
+    caveat = subject.probe.caveat
     probed = raw[: subject.probe.n_rollout]
     negative = float((probed < 0).float().mean())
     if negative:
@@ -42,6 +41,6 @@ def warnings_of(subject: Subject, difference: float) -> Iterator[str]:
     for agent in torch.nonzero(silent).flatten().tolist():
         yield f"Agent {agent} has share 0 in every probed transition: it would never be rewarded."
     if float((raw - raw[:1]).abs().max()) <= CONSTANT:
-        yield f"The function gives the same shares in all probed transitions. {_MADE}"
+        yield f"The function gives the same shares in all probed transitions.{caveat}"
     elif difference < VDN_SHARE:
-        yield f"The shares differ from equal ones in only {difference:.1%} of the probed transitions. {_MADE}"
+        yield f"The shares differ from equal ones in only {difference:.1%} of the probed transitions.{caveat}"

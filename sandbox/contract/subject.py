@@ -1,4 +1,4 @@
-"""What the contract checks work on: one credit function, its probe states, and the ways in which it can break."""
+"""What the contract checks work on: one function, its probe states, and the ways in which it can break."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ContractResourceError(ContractError):
 
 @dataclass(frozen=True)
 class Subject:
-    """One credit function under check."""
+    """One function under check."""
 
     header: Header
     """Form, scale, igm and sizes, as the graph declares them."""
@@ -49,6 +49,8 @@ class Subject:
             return [("Q_tot", 1)]
         if self.header.form == "shares":
             return [("shares", self.header.n_agents)]
+        if self.header.form == "value":
+            return [("value", 1)]
         return [("weights", self.header.n_agents), *([("bias", 1)] if self.header.has_bias else [])]
 
     def raw(self, state: Tensor, agents_q: Tensor) -> tuple[Tensor, ...]:

@@ -75,7 +75,7 @@ class Profile:
 
 _TENSOR_REMEDIES = {
     **tables.REMEDIES,
-    **dict.fromkeys(tables.RANDOM, "A credit function must be deterministic; remove the randomness."),
+    **dict.fromkeys(tables.RANDOM, "The function must be deterministic; remove the randomness."),
 }
 
 CREDIT = Profile(
@@ -106,6 +106,6 @@ CREDIT = Profile(
     constants="numbers",
     instead="tensor operations",
     annotation_remedy="Use `torch.Tensor`, `dict`, `tuple`, or none.",
-    forbidden_remedy="It reaches beyond tensors; remove it: the function may only compute weights from its input.",
+    forbidden_remedy="It reaches beyond tensors; remove it: the function may only compute with its input.",
 )
 """Credit functions: torch and `math` on the named tensors of a state."""

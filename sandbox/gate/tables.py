@@ -149,7 +149,7 @@ NAME_REMEDIES: dict[str, str] = {
 KEYWORD_REMEDIES: dict[str, str] = {
     "out": "Assign the result instead.",
     "requires_grad": "Remove it: gradients are the trainer's business.",
-    "generator": "A credit function must be deterministic; remove the randomness.",
+    "generator": "The function must be deterministic; remove the randomness.",
     "pin_memory": "Remove it.",
 }
 """Keyword arguments that are refused wherever they stand."""

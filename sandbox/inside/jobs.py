@@ -8,17 +8,18 @@ the root package's `credit`, `layout` and `errors` only.
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import cast
+from typing import Any, Final, cast
 
 import torch
 from torch import Tensor
 
 from qredit.credit import GraphError, Header, interpret, parse_graph
-from qredit.credit.schema import CreditGraph, Igm, Scale
+from qredit.credit.schema import CreditGraph, Form, Igm, Scale
 from qredit.layout import StateField, StateLayout
 from qredit.sandbox.contract.check import ContractError, ContractResourceError, check_contract
-from qredit.sandbox.contract.probe_states import transitions
+from qredit.sandbox.contract.probe_states import Rows, transitions
 from qredit.sandbox.descriptions import DescribeRequest
 from qredit.sandbox.inside import describe
 from qredit.sandbox.payloads import TraceRefusal, TraceRequest, VerifyReport, VerifyRequest, pack_graph
@@ -47,8 +48,15 @@ def share(state, actions, next_state):
     moved = (next_state["position"] - state["position"]).abs().sum(dim=-1)
     return moved + F.one_hot(actions, 5)[:, :, 4].float() + 0.1
 """,
+    """
+import torch
+def reward(state, actions, next_state):
+    moved = (next_state["position"] - state["position"]).square().sum(dim=(1, 2))
+    return torch.tanh(moved - 0.1 * (actions > 0).float().sum(dim=1)).unsqueeze(1)
+""",
 )
 """One function per form: tracing and checking them loads what those two import lazily."""
+_FORMS: Final[tuple[Form, ...]] = ("weights", "general", "shares", "value")
 
 
 def warm_up() -> None:
@@ -57,9 +65,10 @@ def warm_up() -> None:
     trace.warm_up()
     describe.warm_up(WARM_LAYOUT)
     for source in WARM_SOURCES:
-        graph = _traced(TraceRequest(source, WARM_LAYOUT, 2, "sum_to_n", "enforce", n_actions=5))
+        graph = _traced(TraceRequest(source, WARM_LAYOUT, 2, "sum_to_n", "enforce", _FORMS, n_actions=5))
         states = struct.pack("<32f", *(i % 5 for i in range(32)))  # [8, 4]
-        report = _verify(VerifyRequest(graph, states, WARM_LAYOUT, 2, "sum_to_n", "enforce", n_actions=5))
+        asked: dict[str, Any] = {"scale": "sum_to_n", "igm": "enforce", "forms": _FORMS, "n_actions": 5}
+        report = _verify(VerifyRequest(graph, states, WARM_LAYOUT, 2, **asked))
         if report.stage:
             raise AssertionError(f"a good function was refused: {report.message}")
 
@@ -100,7 +109,13 @@ def _describe(request: DescribeRequest) -> bytes:
 def _traced(request: TraceRequest) -> bytes:
     scale, igm = cast("Scale", request.scale), cast("Igm", request.igm)
     return trace.trace_source(
-        request.source, request.layout, request.n_agents, scale=scale, igm=igm, n_actions=request.n_actions
+        request.source,
+        request.layout,
+        request.n_agents,
+        scale=scale,
+        igm=igm,
+        n_actions=request.n_actions,
+        forms=request.forms,
     )
 
 
@@ -109,23 +124,31 @@ def _verify(request: VerifyRequest) -> VerifyReport:
         graph = parse_graph(request.graph)
     except GraphError as error:
         return _rejected("graph", "graph", f"The credit graph is refused: {quoted(f'{error.what}: {error.cause}')}.")
-    shares = graph.header.form == "shares" and request.n_actions is not None
-    layout = request.layout.transition(request.n_agents, request.n_actions or 1) if shares else request.layout
+    moves = request.n_actions is not None and graph.header.reads_transitions(request.layout.size)
+    layout = request.layout.transition(request.n_agents, request.n_actions or 1) if moves else request.layout
     mismatch = _mismatch(graph.header, request, layout)
     if mismatch:
         return _rejected("graph", "graph", mismatch, graph.header.form)
-    states = torch.frombuffer(bytearray(request.states), dtype=torch.float32).reshape(-1, request.layout.size)
-    if shares:
-        states = transitions(states, request.n_agents, request.n_actions or 1)
-    return _check(graph, request, layout, states)
+    if not moves:
+        return _check(graph, request, layout, _rows(request.states, layout), "rollout state")
+    if request.transitions:
+        return _check(graph, request, layout, _rows(request.transitions, layout), "rollout transition")
+    made = transitions(_rows(request.states, request.layout), request.n_agents, request.n_actions or 1)
+    return _check(graph, request, layout, made, "made-up transition")
 
 
-def _check(graph: CreditGraph, request: VerifyRequest, layout: StateLayout, states: Tensor) -> VerifyReport:
+def _rows(data: bytes, layout: StateLayout) -> Tensor:
+    return torch.frombuffer(bytearray(data), dtype=torch.float32).reshape(-1, layout.size)
+
+
+def _check(graph: CreditGraph, request: VerifyRequest, layout: StateLayout, states: Tensor, rows: Rows) -> VerifyReport:
     def run(state: Tensor, agents_q: Tensor | None) -> tuple[Tensor, ...]:
         return interpret(graph, state=state, agents_q=agents_q)
 
     try:
-        report = check_contract(graph.header, run, layout=layout, states=states, exchangeable=request.exchangeable)
+        report = check_contract(
+            graph.header, run, layout=layout, states=states, rows=rows, exchangeable=request.exchangeable
+        )
     except ContractResourceError as error:
         return _rejected("contract", "resource", str(error), graph.header.form)
     except ContractError as error:
@@ -133,7 +156,7 @@ def _check(graph: CreditGraph, request: VerifyRequest, layout: StateLayout, stat
     return VerifyReport("", "", "", graph.header.form, report.warnings, report.vdn_difference)
 
 
-_rejected_report = partial(VerifyReport, warnings=(), vdn_difference=0.0)
+_rejected_report = partial(VerifyReport, warnings=(), vdn_difference=None)
 
 
 def _rejected(stage: str, kind: str, message: str, form: str = "") -> VerifyReport:
@@ -142,14 +165,18 @@ def _rejected(stage: str, kind: str, message: str, form: str = "") -> VerifyRepo
 
 def _mismatch(header: Header, request: VerifyRequest, layout: StateLayout) -> str:
     """How the header differs from what was asked for: only a forged graph's does."""
-    asked = {
-        "n_agents": request.n_agents,
-        "state_size": layout.size,
-        "scale": request.scale,
-        "igm": request.igm,
+    asked: Mapping[str, Sequence[object]] = {
+        "form": request.forms,
+        "n_agents": (request.n_agents,),
+        "state_size": (layout.size,),
+        "scale": (request.scale,),
+        "igm": (request.igm,),
     }
-    for key, value in asked.items():
+    for key, values in asked.items():
         found = getattr(header, key)
-        if found != value:
-            return f"The credit graph's header says {key} = {found}, but {value} was asked for. Write a plain function."
+        if found not in values:
+            wanted = " or ".join(map(str, values))
+            return (
+                f"The credit graph's header says {key} = {found}, but {wanted} was asked for. Write a plain function."
+            )
     return ""

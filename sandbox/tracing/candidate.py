@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,21 +14,14 @@ from torch import Tensor
 
 from qredit.credit.schema import Form
 from qredit.layout import StateLayout
+from qredit.sandbox.functions import FUNCTIONS, Function, wanted_functions
 from qredit.sandbox.tracing.failure import FILENAME, CandidateCode, Place, TraceFailure, quiet, short
-
-FUNCTIONS: Mapping[str, Form] = {"credit": "weights", "tfcaf": "general", "QLLMNetwork": "general", "share": "shares"}
-"""Name of the function -> form. `QLLMNetwork` is the name in listing 1 of the QLLM paper."""
-_ARGUMENTS: Mapping[Form, tuple[str, ...]] = {
-    "weights": ("state",),
-    "general": ("agents_q", "global_state"),
-    "shares": ("state", "actions", "next_state"),
-}
-"""What a function of each form is called with."""
 
 _OUTPUTS: Mapping[Form, tuple[tuple[str, ...], str, str]] = {
     "weights": (("weights", "bias"), "N1", "weights [B, N], or (weights [B, N], bias [B, 1])"),
     "general": (("Q_tot",), "1", "Q_tot [B, 1]"),
     "shares": (("shares",), "N", "shares [B, N]"),
+    "value": (("value",), "1", "value [B, 1]"),
 }
 """Names of its outputs, width of each, and both in words."""
 
@@ -45,24 +38,29 @@ class Candidate:
     source: str
     """Its module."""
     function: Callable[..., Any]
-    """`credit(state)`, `tfcaf(agents_q, state)` or `share(state, actions, next_state)`."""
-    form: Form
-    """Which of them."""
+    """What its module defines."""
+    kind: Function
+    """Which of the wanted functions it is."""
     named: bool
     """Whether a state is a dictionary of named tensors; else it is the flat tensor `[B, S]`."""
     layout: StateLayout
     """The state's fields."""
     example: tuple[Tensor, ...]
-    """Inputs to record with: the flat state, after `agents_q` in the general form; a flat transition for shares."""
+    """Inputs to record with: the flat state or transition, after `agents_q` in the general form."""
     other_example: tuple[Tensor, ...]
     """The same with other values and another batch size."""
     results: tuple[Tensor, ...] = ()
     """What it returned for them when it ran for the first time."""
 
+    @property
+    def form(self) -> Form:
+        """Form of the credit graph."""
+        return self.kind.form
+
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Run it on flat inputs; the results as a tuple."""
         *first, state = inputs
-        if self.form == "shares":
+        if self.kind.reads_transitions:
             size = self.layout.size
             before, actions, after = state.tensor_split([size, state.shape[1] - size], dim=1)
             result = self.function(self._shown(before), actions.long(), self._shown(after))
@@ -74,24 +72,26 @@ class Candidate:
         return self.layout.named(state) if self.named else state
 
 
-def load_candidate(source: str, layout: StateLayout, n_agents: int, n_actions: int | None = None) -> Candidate:
+def load_candidate(
+    source: str, layout: StateLayout, n_agents: int, forms: Collection[str], n_actions: int | None = None
+) -> Candidate:
     """Execute a module's text and try its function.
 
-    The weights form and shares are called with dictionaries of named tensors first, or with flat tensors first if the
-    source never reads anything by a name; if that raises, the other is tried. What the first attempt raised is told if
-    both fail.
+    States are dictionaries of named tensors first, or flat tensors first if the source never reads anything by a name;
+    if that raises, the other is tried. What the first attempt raised is told if both fail.
 
     Raises:
-        TraceFailure: no such function, or it does not run, or what it returns is neither weights nor a team value.
+        TraceFailure: no function of a wanted form, or it does not run, or what it returns is not what its form says.
     """
-    function, form = _find(_execute(source))
-    inputs = _input_layout(layout, n_agents, form, n_actions)
-    example, other = (_example(inputs, n_agents, form, batches) for batches in (_BATCHES, _OTHER_BATCHES))
-    _check_arguments(source, function, form)
+    function, kind = _find(_execute(source), wanted_functions(forms, n_actions))
+    # Without the number of actions, no function that reads transitions is wanted.
+    inputs = layout.transition(n_agents, n_actions or 1) if kind.reads_transitions else layout
+    example, other = (_example(inputs, n_agents, kind.form, batches) for batches in (_BATCHES, _OTHER_BATCHES))
+    _check_arguments(source, function, kind)
     by_name = _READS_BY_NAME.search(source) is not None
     failures = []
-    for named in (by_name, not by_name) if form != "general" else (False,):
-        candidate = Candidate(source, function, form, named, layout, example, other)
+    for named in (by_name, not by_name):
+        candidate = Candidate(source, function, kind, named, layout, example, other)
         try:
             results = _try(candidate, n_agents)
         except TraceFailure as failure:
@@ -110,22 +110,27 @@ def _execute(source: str) -> dict[str, Any]:
     return namespace
 
 
-def _find(namespace: Mapping[str, Any]) -> tuple[Callable[..., Any], Form]:
-    found = [name for name in FUNCTIONS if callable(namespace.get(name))]
-    if len(found) > 1 and found[-1] == "share":  # the name of a helper
-        found.pop()
-    if len(found) != 1:
-        cause = f"there are several: {', '.join(found)}" if found else "there is none"
-        raise TraceFailure(
-            "contract",
-            "The module must define one function `credit(state)`, `tfcaf(agents_q, global_state)` or "
-            f"`share(state, actions, next_state)`; {cause}.",
-        )
-    return namespace[found[0]], FUNCTIONS[found[0]]
+def _find(namespace: Mapping[str, Any], wanted: Sequence[Function]) -> tuple[Callable[..., Any], Function]:
+    """The one function that is wanted; whatever else the module defines is a helper."""
+    defined = [f for f in FUNCTIONS if callable(namespace.get(f.name))]
+    found = [f for f in defined if f in wanted]
+    if len(found) > 1:
+        found = [f for f in found if not f.everyday] or found
+    if len(found) == 1:
+        return namespace[found[0].name], found[0]
+    if found:
+        cause = f"there are several: {', '.join(f.name for f in found)}. Give helper functions other names"
+    elif defined:
+        cause = f"it defines `{defined[0].signature}`, which is not wanted here"
+    else:
+        cause = "there is none"
+    *others, last = (f"`{f.signature}`" for f in wanted if f.offered)
+    signatures = f"{', '.join(others)} or {last}" if others else last
+    raise TraceFailure("contract", f"The module must define one function {signatures}; {cause}.")
 
 
-def _check_arguments(source: str, function: Callable[..., Any], form: Form) -> None:
-    wanted = _ARGUMENTS[form]
+def _check_arguments(source: str, function: Callable[..., Any], kind: Function) -> None:
+    wanted = kind.arguments
     with CandidateCode(source):
         signature = inspect.signature(function)
     try:
@@ -198,15 +203,6 @@ def _shape_remedy(result: Tensor) -> str:
 def _dimensions(layout: StateLayout, n_agents: int) -> set[int]:
     """Sizes that the batch of the example must not be confused with."""
     return {n_agents, layout.size, *(f.size for f in layout.fields), *(d for f in layout.fields for d in f.shape)}
-
-
-def _input_layout(layout: StateLayout, n_agents: int, form: Form, n_actions: int | None) -> StateLayout:
-    """The layout of the flat input: of the state, or for shares of a transition."""
-    if form != "shares":
-        return layout
-    if n_actions is None:
-        raise TraceFailure("contract", "Shares of the reward are not wanted here. Define `credit(state)`.")
-    return layout.transition(n_agents, n_actions)
 
 
 def _example(layout: StateLayout, n_agents: int, form: Form, batches: Sequence[int]) -> tuple[Tensor, ...]:

@@ -58,7 +58,7 @@ class Recording:
     """A function as pure operations on tensors, in the order in which they ran."""
 
     inputs: tuple[Value, ...]
-    """The flat state, after `agents_q` in the general form."""
+    """The flat state or transition, after `agents_q` in the general form."""
     constants: dict[Value, Tensor]
     """Tensors that the function brought along."""
     steps: tuple[Step, ...]

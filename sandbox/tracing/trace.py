@@ -1,4 +1,4 @@
-"""From the text of a credit function to its credit graph. Runs inside the jail's child: it executes the text.
+"""From the text of a tensor program to its credit graph. Runs inside the jail's child: it executes the text.
 
 `record` runs the function at two batch sizes and keeps the operations that both have in common, with writes into own
 temporaries turned into pure operations and loops unrolled; `write` writes them as an op list, and `parse_graph` checks
@@ -8,10 +8,12 @@ it like a stranger's. Nothing of Python survives into the graph: no hook, no `au
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from qredit.credit import GraphError, interpret, parse_graph
 from qredit.credit.schema import Header, Igm, Scale
 from qredit.layout import StateField, StateLayout
+from qredit.sandbox.functions import default_forms
 from qredit.sandbox.tracing.candidate import load_candidate
 from qredit.sandbox.tracing.failure import CandidateCode, Place, TraceFailure
 from qredit.sandbox.tracing.record import record, require_same
@@ -22,19 +24,26 @@ __all__ = ["TraceFailure", "trace_source", "warm_up"]
 
 
 def trace_source(
-    source: str, layout: StateLayout, n_agents: int, *, scale: Scale, igm: Igm, n_actions: int | None = None
+    source: str,
+    layout: StateLayout,
+    n_agents: int,
+    *,
+    scale: Scale,
+    igm: Igm,
+    n_actions: int | None = None,
+    forms: Collection[str] | None = None,
 ) -> bytes:
     """Execute a module's text and write its function as a credit graph.
 
     Args:
-        source: a module that defines `credit(state)` (weights form) or `tfcaf(agents_q, global_state)` or
-            `QLLMNetwork(agents_q, global_state)` (general form). `state` is a dictionary of tensors by the names of the
-            layout, or the flat tensor `[B, S]`, whichever the function runs with; `global_state` is flat.
+        source: a module that defines one function of a wanted form, see `FUNCTIONS`. A state is a dictionary of
+            tensors by the names of the layout, or the flat tensor `[B, S]`, whichever the function runs with.
         layout: the fields of the flat state.
         n_agents: `N`.
         scale: written into the graph's header.
         igm: written into the graph's header.
-        n_actions: how many actions an agent has; without it, `share(state, actions, next_state)` is refused.
+        n_actions: how many actions an agent has; without it, functions of transitions are refused.
+        forms: which forms are wanted; without it, those that give credit.
 
     Returns:
         The graph as canonical JSON, which `parse_graph` accepts.
@@ -43,7 +52,8 @@ def trace_source(
         TraceFailure: the source cannot become a credit graph.
         JailError: a library was loaded too late: our fault, not the source's.
     """
-    candidate = load_candidate(source, layout, n_agents, n_actions)
+    wanted = default_forms(n_actions) if forms is None else forms
+    candidate = load_candidate(source, layout, n_agents, wanted, n_actions)
     recording = record(candidate)
     recorded = write_graph(recording, candidate.form, source)
     header = Header(

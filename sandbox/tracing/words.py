@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-_RANDOM = "A credit function is deterministic: the same state gives the same weights. Remove the randomness."
+_RANDOM = "The function must be deterministic: the same input gives the same result. Remove the randomness."
 BATCH = (
     "the code is bound to one batch size: it loops over the batch, or uses `len(x)`, `int(...)` or a fixed number "
     "where the batch size belongs. Use `x.shape[0]` only as a size (`torch.zeros(B, N)`, `view(B, -1)`) and compute "

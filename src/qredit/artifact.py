@@ -18,8 +18,10 @@ from qredit.files import read_json_untrusted, read_untrusted, sha256, write_atom
 SCHEMA = 1
 MANIFEST = "artifact.json"
 CREDIT_GRAPH = "credit.graph.json"
-FILE_NAMES = frozenset({CREDIT_GRAPH, "credit.py", "CARD.md", "layout.json"})
-SIZE_LIMIT = 1_000_000
+FILE_NAMES = frozenset(
+    {CREDIT_GRAPH, "credit.py", "describe.py", "texts.json", "program.py", "payload.json", "CARD.md", "layout.json"}
+)
+SIZE_LIMIT = 16_000_000
 RECORDINGS = Path(__file__).parent / "prompts" / "recordings"
 _HASH = re.compile(r"[0-9a-f]{64}")
 

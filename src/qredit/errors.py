@@ -10,6 +10,7 @@
     │   └── ConfigurationError     settings that do not fit together, no model configured
     ├── ModelError                 the language model's misbehaviour; exit code 1
     │   ├── NoUsableReplyError     no reply that can be used within the retry budget
+    │   ├── BudgetSpentError       the next call could cost more than the user allows
     │   └── NothingAcceptedError   every candidate failed
     └── InfrastructureError        ours or the machine's; exit code 2
         ├── JailUnavailableError   no jail works on this machine
@@ -104,6 +105,10 @@ class ModelError(QreditError):
 
 class NoUsableReplyError(ModelError):
     """No usable reply within the retry budget."""
+
+
+class BudgetSpentError(ModelError):
+    """The next call could cost more than what is left of the user's budget."""
 
 
 class NothingAcceptedError(ModelError):

@@ -12,9 +12,15 @@ import operator
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from qredit.errors import TaskFileError
+from qredit.errors import ConfigurationError, TaskFileError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from qredit.contracts import States
 
 FIELD_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 ArrayT = TypeVar("ArrayT")
@@ -186,6 +192,29 @@ class StateLayout:
             raise TaskFileError(
                 "state layout", cause=f"malformed field ({error!r})", remedy="Write it with `StateLayout.to_json`."
             ) from error
+
+
+def pack_transitions(states: States, actions: NDArray[np.integer[Any]], next_states: States) -> States:
+    """Transitions `[M, S + N + S]`, in the order of `StateLayout.transition`.
+
+    Args:
+        states: `[M, S]`.
+        actions: number of the action that each agent chose there, `[M, N]`.
+        next_states: the states that followed, `[M, S]`.
+
+    Raises:
+        ConfigurationError: the shapes do not fit each other.
+    """
+    import numpy as np
+
+    shapes = [list(part.shape) for part in (states, actions, next_states)]
+    if states.ndim != 2 or actions.ndim != 2 or shapes[2] != shapes[0] or shapes[1][0] != shapes[0][0]:
+        raise ConfigurationError(
+            f"states {shapes[0]}, actions {shapes[1]}, next states {shapes[2]}",
+            cause="they must be [M, S], [M, N] and [M, S]",
+            remedy="Give one row per step to each of them.",
+        )
+    return np.concatenate([states, actions, next_states], axis=1, dtype=np.float32, casting="unsafe")
 
 
 def _moved(numbers: list[int], field: StateField, order: list[int]) -> list[int]:

@@ -39,3 +39,13 @@ class Subject:
     def exchangeable(self) -> bool:
         """Whether the agents are exchangeable, as far as is known."""
         return self.task is not None and self.task.exchangeable_agents
+
+    @property
+    def transitions(self) -> States | None:
+        """Transitions of rollouts, state, actions and next state in one row, `[M, S + N + S]`; `None` if not known."""
+        import numpy as np
+
+        probes = self.probes
+        if probes.actions is None or probes.next_states is None:
+            return None
+        return np.concatenate([probes.states, probes.actions.astype(np.float32), probes.next_states], axis=1)

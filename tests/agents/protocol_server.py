@@ -1,7 +1,7 @@
 """A small real HTTP server that speaks the OpenAI protocol, faults included, for tests of clients and commands.
 
     with protocol_server(lambda request: "hello") as server:
-        ...  # server.base_url, server.requests
+        ...  # server.base_url, server.requests; `/v1/models` lists server.models
         server.faults = [Fault(status=429, headers={"Retry-After": "0"})]
 
 Faults are taken from the list one per request, before the answer function is asked. It runs in a thread, answers many
@@ -58,6 +58,12 @@ class ProtocolServer:
         """Bodies of the requests so far."""
         self.headers: list[dict[str, str]] = []
         """Headers of the requests so far, names in lower case."""
+        self.models = ["m"]
+        """Names that the list of models holds."""
+        self.listing: Fault | None = None
+        """What comes instead of the list of models."""
+        self.gets: list[tuple[str, dict[str, str]]] = []
+        """Path and headers of each GET so far."""
         self.answered = 0
         """Requests that got a good answer to its last byte."""
         self.base_url = ""
@@ -72,21 +78,28 @@ class ProtocolServer:
             return self.faults.pop(0) if self.faults else None
 
 
-def completion(text: str, request: Request, *, reasoning: str | None = None) -> bytes:
-    """A good body."""
+def completion(
+    text: str,
+    request: Request,
+    *,
+    reasoning: str | None = None,
+    finish_reason: str = "stop",
+    tokens: tuple[int, int] | None = (100, 20),
+) -> bytes:
+    """A good body; without `tokens` (read, written), the usage is left out."""
     message: dict[str, Any] = {"role": "assistant", "content": text}
     if reasoning is not None:
         message["reasoning_content"] = reasoning
-    usage = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}
-    choice = {"index": 0, "message": message, "finish_reason": "stop"}
-    data = {
+    choice = {"index": 0, "message": message, "finish_reason": finish_reason}
+    data: dict[str, Any] = {
         "id": "chatcmpl-1",
         "object": "chat.completion",
         "created": 1,
         "model": f"{request.get('model')}-served",
         "choices": [choice],
-        "usage": usage,
     }
+    if tokens is not None:
+        data["usage"] = {"prompt_tokens": tokens[0], "completion_tokens": tokens[1], "total_tokens": sum(tokens)}
     return json.dumps(data).encode()
 
 
@@ -122,8 +135,15 @@ class _Handler(BaseHTTPRequestHandler):
     server_state: ProtocolServer
 
     def do_GET(self) -> None:
-        body = json.dumps({"object": "list", "data": [{"id": "m", "object": "model"}]}).encode()
-        self._send(200, body, {})
+        state, fault = self.server_state, self.server_state.listing
+        with state.lock:
+            state.gets.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
+        entries = [{"id": name, "object": "model"} for name in state.models]
+        if fault is None:
+            self._send(200, json.dumps({"object": "list", "data": entries}).encode(), {})
+            return
+        state.closing.wait(fault.delay_seconds)
+        self._bad(fault, {})
 
     def do_POST(self) -> None:
         state = self.server_state

@@ -17,6 +17,7 @@ import pytest
 from qredit.agents import Message, ModelSettings, Position, Reply
 from qredit.agents.client import EndpointModel
 from qredit.agents.messages import Usage
+from qredit.agents.parsing import Unusable, parse_code
 from qredit.errors import EndpointError
 from tests.agents.protocol_server import Fault, ProtocolServer, completion, protocol_server
 
@@ -72,7 +73,7 @@ def test_a_good_answer(server: ProtocolServer) -> None:
 
 def test_parameters_and_no_key(server: ProtocolServer) -> None:
     settings = ModelSettings(
-        "o4-mini", server.base_url, temperature=0.5, top_p=0.9, max_tokens=64, legacy_max_tokens=True
+        "o4-mini", server.base_url, temperature=0.5, top_p=0.9, max_reply_tokens=64, legacy_max_tokens=True
     )
     asyncio.run(EndpointModel(settings).complete(MESSAGES, POSITION))
     [request] = server.requests  # `o4-mini` would switch to another API by its name
@@ -122,6 +123,38 @@ def test_an_empty_text_is_a_reply() -> None:
 def test_three_megabytes_arrive() -> None:
     with protocol_server(lambda request: "x" * 3_000_000) as server:
         assert len(ask(server).text) == 3_000_000
+
+
+SKETCH = "```python\ndef credit(state):\n    return 1\n```"
+BETTER = "```python\ndef credit(state):\n    return 2\n```"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("I would rather not.", "The reply has no Python block."),
+        ("```python\ndef credit(state):", "The code block has no end"),
+        (f"{SKETCH}\nBetter:\n{BETTER}", "def credit(state):\n    return 2\n"),
+        (f"{BETTER}\n{'x' * 3_000_000}", "The reply has 3000"),
+        ("\ud83d", "The reply has no Python block."),
+    ],
+    ids=["no code", "half a block", "two blocks", "three megabytes", "half a character"],
+)
+def test_a_reply_that_is_no_good_is_no_fault_of_the_transport(text: str, found: str) -> None:
+    """It is paid for and arrives as it is, once; what is wrong with it is said by whoever reads it."""
+    with protocol_server(lambda request: text) as server:
+        reply = ask(server)
+        assert (reply.text, len(server.requests)) == (text, 1)
+    parsed = parse_code(reply.text)
+    said = parsed.problem if isinstance(parsed, Unusable) else parsed.source
+    assert said.startswith(found)
+
+
+def test_a_body_that_is_too_large(server: ProtocolServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qredit.agents.transport.LARGEST_BODY", 1000)
+    server.answer = lambda request: "x" * 1000
+    with pytest.raises(EndpointError, match=r"the body has \d+ bytes, more than 1000"):
+        ask(server, retries=0)
 
 
 GARBLED = {
@@ -199,6 +232,15 @@ def test_retry_after_is_obeyed(server: ProtocolServer) -> None:
     assert ask(server, waits=waits).text == "hello"
     assert waits.seconds[:2] == [7.0, 0.0]  # a date in the past, as after a jump of the clock, is now
     assert waits.seconds[2] > 0
+
+
+def test_a_limit_that_lasts_ends_in_one_error(server: ProtocolServer) -> None:
+    """Every wait that is asked for is kept, and the tries are bounded all the same."""
+    waits = Waits()
+    server.faults = [Fault(status=429, headers={"Retry-After": "2"})] * 9
+    with pytest.raises(EndpointError, match=r"after 3 tries: HTTP 429 and asks to wait 2 s.*Wait until the limit"):
+        ask(server, waits=waits, retries=2)
+    assert (waits.seconds, len(server.requests)) == ([2.0, 2.0], 3)
 
 
 def test_no_retries(server: ProtocolServer) -> None:

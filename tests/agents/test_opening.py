@@ -11,6 +11,7 @@ import pytest
 
 from qredit.agents import Message, ModelSettings, Position, ScriptedModel, export_recording, open_model
 from qredit.agents.messages import ChatModel, Identity, prompt_sha256
+from qredit.agents.opening import endpoint_of
 from qredit.agents.recording import Drift, ReplayModel, drift_of, load_recording
 from qredit.agents.store import StoredModel
 from qredit.errors import ConfigurationError, RecordingError
@@ -21,13 +22,15 @@ FIRST = Position("coder", 1, 1, 1)
 
 
 @pytest.mark.parametrize("name", [None, "", "  ", "gpt"])
-def test_without_a_model_the_three_ways_are_shown(name: str | None) -> None:
+def test_without_a_model_the_four_ways_are_shown(name: str | None) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        open_model(name, environ={}, task="my-task")
+        open_model(name, environ={}, task="my-task", local_ports={})
+    assert caught.value.remedy.startswith("Choose one of four ways")
     for way in (
         "OPENAI_API_KEY=... qredit generate my-task --model NAME",
         "--base-url http://127.0.0.1:11434/v1",
         "qredit generate my-task --model replay",
+        "qredit generate my-task --model human",
     ):
         assert way in caught.value.remedy
 
@@ -49,6 +52,19 @@ def test_where_the_url_comes_from() -> None:
     assert "secret" not in repr(identity)
 
 
+def test_an_endpoint_keeps_its_key_to_itself() -> None:
+    endpoint = endpoint_of("m", environ={"OPENAI_API_KEY": "sk-secret"}, base_url="http://127.0.0.1:1/v1/")
+    assert endpoint.api_key == "sk-secret"
+    assert endpoint.settings == ModelSettings("m", "http://127.0.0.1:1/v1")
+    assert "secret" not in repr(endpoint)
+    with pytest.raises(ConfigurationError, match="for model `m` there is neither a base URL nor OPENAI_API_KEY"):
+        endpoint_of("m", environ={})
+
+
+def test_the_limit_of_a_reply_is_sent_under_its_name_in_the_protocol() -> None:
+    assert ModelSettings("m", max_reply_tokens=7).parameters == {"max_tokens": 7}
+
+
 @pytest.mark.parametrize(
     "url", ["ftp://host/v1", "host:8000", "http://", "http://user:pw@host/v1", "http://host/v1?key=abc", "http://[x/v1"]
 )
@@ -59,7 +75,7 @@ def test_bad_urls(url: str) -> None:
     assert "abc" not in str(caught.value)
 
 
-@pytest.mark.parametrize("change", [{"timeout_seconds": 0}, {"max_retries": -1}, {"max_tokens": 0}])
+@pytest.mark.parametrize("change", [{"timeout_seconds": 0}, {"max_retries": -1}, {"max_reply_tokens": 0}])
 def test_bad_settings(change: dict[str, int]) -> None:
     with pytest.raises(ConfigurationError):
         ModelSettings("m", **change)  # type: ignore[arg-type]

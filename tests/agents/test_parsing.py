@@ -91,10 +91,37 @@ def test_no_code(text: str, finish: str, said: str) -> None:
         '```json\n{"choice": 1, "tips": "draft"}\n```\nNo:\n```json\n{"choice": 2.0, "reason": "r", "tips": "t"}\n```',
         '```json\n{"choice": "Candidate 2", "reason": "r", "tips": "t"}\n```',
         '```json\n{"choice": 2, "reason": "r", "tips": "t"}',
+        '{"analysis": "long", "choice": 2, "reason": "r", "tips": "t"}',
+        '{"analysis": "it says {\\"choice\\": 1, \\"tips\\": \\"x\\"}", "choice": 2, "reason": "r", "tips": "t"}',
+        '{"analysis": "\\n```json\\n{\\"choice\\": 1}\\n```\\n", "choice": 2, "reason": "r", "tips": "t"}\n',
+        '{"analysis": "two\nlines", "choice": 2, "reason": "r", "tips": "t"}',
+        '{"analysis": "\n```json\n{\\"choice\\": 1}\n```\n", "choice": 2, "reason": "r", "tips": "t"}',
+        '{"analysis": "\n```\n{}\n```\n", "choice": 2, "reason": "r", "tips": "t"}',
     ],
 )
 def test_choices(text: str) -> None:
     assert parse_choice(text, [1, 2, 3]) == Choice(2, "r", "t")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"analysis": "Candidate 1 is {', "was cut off before its verdict ended. Reason in fewer words."),
+        ('So far {"choice": 1, "tips"', "was cut off before its verdict ended"),
+        ("I compare the candidates", "was cut off before its verdict ended"),
+        ("<think>and so on", "all its tokens went into reasoning"),
+        ("", "all its tokens went into reasoning"),
+        ('{"choice": 9, "tips": "t"}', "There is no candidate '9'"),
+    ],
+)
+def test_a_verdict_that_is_cut_off(text: str, said: str) -> None:
+    assert said in problem_of(parse_choice(text, [1, 2], finish_reason="length"))
+    assert "cut off" not in problem_of(parse_choice(text, [1, 2], finish_reason="stop"))
+
+
+def test_a_verdict_before_the_end_of_the_tokens_counts() -> None:
+    text = '```json\n{"choice": 2, "reason": "r", "tips": "t"}\n```\nAnd furthermore'
+    assert parse_choice(text, [1, 2], finish_reason="length") == Choice(2, "r", "t")
 
 
 def test_tips_in_a_list_with_braces_and_too_long() -> None:

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from qredit.agents import Message, Position, Reply, ScriptedModel
 from qredit.agents.messages import Identity, Usage
-from qredit.agents.store import StoredModel, reply_key
-from qredit.errors import ArtifactError, EndpointError, RecordingError
+from qredit.agents.store import StoredModel, read_replies, reply_key
+from qredit.errors import ArtifactError, EndpointError, RecordingError, StorageError
+from tests.root.test_files import file_size_limit
 
 HELLO = (Message("user", "hello"),)
 FIRST = Position("coder", 1, 1, 1)
@@ -120,11 +121,70 @@ def test_a_torn_last_line_was_never_used(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("cut_at", "keeps"),
+    [(b'"messages"', 0), ("é".encode(), 1), (b"\n", 0)],
+    ids=["half a line", "half a character", "only the end of the line is missing"],
+)
+def test_a_torn_record_is_dropped_and_its_call_asked_again(tmp_path: Path, cut_at: bytes, keeps: int) -> None:
+    """A crash in the middle of the last write: the call before it is not repeated, its own is."""
+    path, second = tmp_path / "replies.jsonl", replace(FIRST, candidate=2)
+
+    def session() -> tuple[list[str], list[Position]]:
+        model = ScriptedModel(lambda messages, position: f"café {position}")
+
+        async def run() -> list[str]:
+            store = StoredModel(model, path)
+            texts = [(await store.complete(HELLO, position)).text for position in (FIRST, second)]
+            assert store.spend() == Usage(2, 2 * (len(texts[0]) // 4), estimated=True)
+            store.close()
+            return texts
+
+        return asyncio.run(run()), [position for position, _ in model.calls]
+
+    texts, asked = session()
+    whole = path.read_bytes()
+    path.write_bytes(whole[: whole.rindex(cut_at) + keeps])
+    assert asked == [FIRST, second]
+    assert session() == (texts, [second])
+    assert path.read_bytes() == whole
+
+
+def test_a_full_disk_in_the_middle_of_a_record(tmp_path: Path) -> None:
+    """Part of the record fits: none of it stays, nothing more is asked, and with room again only its call is."""
+    path, second = tmp_path / "replies.jsonl", replace(FIRST, candidate=2)
+
+    async def run(model: ScriptedModel, room: int) -> None:
+        store = StoredModel(model, path)
+        try:
+            await store.complete(HELLO, FIRST)
+            with file_size_limit(path.stat().st_size + room):
+                await store.complete(HELLO, second)
+        finally:
+            third = replace(FIRST, candidate=3)
+            if store.failure is not None:
+                with pytest.raises(StorageError):
+                    await store.complete(HELLO, third)
+            store.close()
+
+    first = ScriptedModel(echo)
+    with pytest.raises(StorageError, match="cannot write"):
+        asyncio.run(run(first, 50))
+    assert [position for position, _ in first.calls] == [FIRST, second]
+    assert [record["position"]["candidate"] for record in read_replies(path)] == [1]
+    assert path.read_bytes().endswith(b"\n")
+    again = ScriptedModel(echo)
+    asyncio.run(run(again, 100_000))
+    assert [position for position, _ in again.calls] == [second]
+    assert [record["position"]["candidate"] for record in read_replies(path)] == [1, 2]
+
+
+@pytest.mark.parametrize(
     "change",
     [
         {"schema": 2},
         {"reply": {}},
         {"reply": None},
+        {"reply": {**Reply("").to_json(), "usage": {"input_tokens": 1e999, "output_tokens": 0, "estimated": False}}},
         {"position": {"role": "coder", "round": "1", "candidate": 1, "attempt": 1}},
         {"position": {"role": "boss", "round": 1, "candidate": 1, "attempt": 1}},
         {"position": {"role": "coder"}},
@@ -153,5 +213,5 @@ def test_a_script_with_a_gap() -> None:
 
 @given(st.text(), st.text(), st.integers(0, 10**9), st.booleans(), st.sampled_from([None, True, False]))
 def test_replies_survive_json(text: str, reasoning: str, tokens: int, estimated: bool, differs: bool | None) -> None:
-    reply = Reply(text, reasoning, Usage(tokens, 1, estimated), "m", 1.5, "stop", differs)
+    reply = Reply(text, reasoning, Usage(tokens, 1, estimated), "m", 1.5, "stop", prompt_differs=differs)
     assert Reply.from_json(json.loads(json.dumps(reply.to_json()))) == reply

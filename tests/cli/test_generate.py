@@ -141,7 +141,7 @@ def test_url_from_the_environment(
 
 @pytest.mark.usefixtures("fake_jail")
 def test_sampling_settings_reach_the_endpoint(cli: Cli, my_task: Path, server: ProtocolServer) -> None:
-    assert cli(*ask(my_task, server, "--temperature", "0.5", "--max-tokens", "77")).code == 0
+    assert cli(*ask(my_task, server, "--temperature", "0.5", "--max-reply-tokens", "77")).code == 0
     assert {request["temperature"] for request in server.requests} == {0.5}
     assert {r.get("max_completion_tokens", r.get("max_tokens")) for r in server.requests} == {77}
 

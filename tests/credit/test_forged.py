@@ -54,6 +54,8 @@ FORGED: dict[str, tuple[Any, str]] = {
     "state many": (header(state_size=10**6), "state_size in"),
     "header extra": (header(evil=1), "must be an object"),
     "general with bias": (header(form="general", has_bias=True), "no bias"),
+    "value with bias": (header(form="value", has_bias=True), "no bias"),
+    "value per agent": (header(form="value"), "Return a float32 tensor [B, 1]"),
     # constants
     "dtype complex": (constant("complex64", [1], [1.0]), "none of bool"),
     "dtype attribute": (constant("__class__", [1], [1.0]), "none of bool"),

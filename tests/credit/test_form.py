@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import hypothesis.strategies as st
 import pytest
 import torch
@@ -9,7 +11,7 @@ from hypothesis import given
 from torch import Tensor
 
 from qredit.credit import Header, apply_form, credit_weights
-from qredit.credit.schema import Igm, Scale
+from qredit.credit.schema import Form, Igm, Scale
 
 
 def header(scale: Scale = "sum_to_n", igm: Igm = "enforce", *, n: int = 3, bias: bool = False) -> Header:
@@ -68,6 +70,27 @@ def test_general_form_passes_through() -> None:
     assert credit.bias is None
     with pytest.raises(ValueError, match="dQ_tot"):
         credit_weights(general, [q_tot])
+
+
+@pytest.mark.parametrize("form", ["shares", "value"])
+def test_what_has_no_q_tot_says_so(form: Form) -> None:
+    other = Header(form, "sum_to_n", "enforce", n_agents=3, state_size=11, has_bias=False)
+    with pytest.raises(ValueError, match=f"the form `{form}` .*; it has no Q_tot"):
+        apply_form(other, [torch.ones(1, 3)], torch.ones(1, 3))
+
+
+def test_a_value_has_no_weights() -> None:
+    value = Header("value", "sum_to_n", "enforce", n_agents=3, state_size=4, has_bias=False)
+    with pytest.raises(ValueError, match="one number per state or transition; it has no weights"):
+        credit_weights(value, [torch.ones(1, 1)])
+
+
+@given(st.integers(1, 99), st.integers(1, 9), st.integers(1, 250), st.sampled_from(get_args(Form)))
+def test_what_a_graph_reads_follows_from_its_size(size: int, n: int, own: int, form: Form) -> None:
+    """Of a value exactly one size is that of a transition; no other form has a choice."""
+    head = Header(form, "raw", "relax", n_agents=n, state_size=own, has_bias=False)
+    expected = {"shares": True, "value": own == size + n + size}
+    assert head.reads_transitions(size) is expected.get(form, False)
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 7, 8, 10, 16, 33, 49, 100])

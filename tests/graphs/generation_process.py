@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from pathlib import Path
 
 from qredit.agents import ModelSettings
 from qredit.agents.client import EndpointModel
-from qredit.graphs import GenerationResult, GenerationSettings, generate
+from qredit.graphs import GenerationResult, GenerationSettings
 from qredit.runs import Run
 from tests.graphs import support
 
@@ -18,19 +17,7 @@ SETTINGS = GenerationSettings(candidates=3, rounds=2)
 def run_against(run: Run, base_url: str) -> GenerationResult:
     """One generation against a server, holding the run's lock."""
     with run.writing():
-        return asyncio.run(
-            generate(
-                task=support.TASK,
-                layout=support.LAYOUT,
-                states=support.STATES,
-                model=EndpointModel(ModelSettings("m", base_url)),
-                verify=support.check,
-                run=run,
-                settings=SETTINGS,
-                describe=support.describe,
-                fingerprint=support.fingerprint,
-            )
-        )
+        return support.run_it(run, EndpointModel(ModelSettings("m", base_url)), SETTINGS)
 
 
 if __name__ == "__main__":

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from qredit.agents import Message, Position
+from qredit.agents import ChatModel, Message, Position
+from qredit.agents.team import Models
 from qredit.files import sha256
+from qredit.graphs import GenerationResult, GenerationSettings, Job, generate
+from qredit.graphs.events import OnEvent, ignore
+from qredit.graphs.kinds import Assignment, Kind, Score
+from qredit.graphs.kinds.kind import Scorer
 from qredit.layout import StateField, StateLayout
+from qredit.probes import Probes
+from qredit.prompts import kind_templates
 from qredit.runs import Run, create_run
 from qredit.sandbox.verdict import Accepted, Rejected
+from qredit.subject import Subject
 from qredit.task import EnvironmentSpec, Task
 
 if TYPE_CHECKING:
     from qredit.contracts import States
+    from qredit.sandbox import Jail
 
 LAYOUT = StateLayout(
     (
@@ -57,7 +69,7 @@ def verdict(number: int, tips: str = "Look at the levels.") -> str:
     return f"Reasons.\n```json\n{json.dumps({'choice': number, 'reason': 'it is right', 'tips': tips})}\n```\n"
 
 
-def check(source: str) -> Accepted | Rejected:
+def check(source: str, assignment: Assignment | None = None, jail: object = None) -> Accepted | Rejected:
     """The fake check: the word BROKEN breaks the contract, EVIL is forbidden; the rest is accepted."""
     if "EVIL" in source:
         return Rejected("gate", "forbidden", "`open` is not allowed. Remove it.", 3, 0.01)
@@ -69,14 +81,64 @@ def check(source: str) -> Accepted | Rejected:
     return Accepted(graph, sha256(graph), "weights", ("one warning",), 0.03, 0.5)
 
 
-def describe(accepted: Accepted) -> str:
+def measure(accepted: Accepted, assignment: Assignment) -> str:
     """The fake figures."""
+    assert accepted.vdn_difference is not None
     return f"differs from VDN in {100 * accepted.vdn_difference:.0f} % of the states"
+
+
+def score_in_words(assignment: Assignment) -> Scorer:
+    """A score that stands in the module itself: `score=0.5`; 0 without one."""
+
+    def score(accepted: Accepted) -> Score:
+        found = re.search(r"score=(-?[0-9.]+)", accepted.payload.decode())
+        value = float(found[1]) if found else 0.0
+        return Score(value, f"score: {value}")
+
+    return score
 
 
 def fingerprint(source: str) -> str:
     """The fake fingerprint: blind to comment lines."""
     return sha256("\n".join(line for line in source.splitlines() if not line.startswith("#")).encode())
+
+
+KIND = Kind(
+    name="weights",
+    title="credit, checked by words",
+    functions=("credit",),
+    templates=kind_templates("weights"),
+    check=check,
+    measure=measure,
+    fingerprint=fingerprint,
+    artifact="credit",
+    source_file="credit.py",
+    payload_file="credit.graph.json",
+)
+SCORED = replace(KIND, scorer=score_in_words)
+SUBJECT = Subject(TASK.name, TASK.n_agents, LAYOUT, Probes(STATES), TASK, len(TASK.actions))
+
+
+class NoJail:
+    """Where the fake check runs candidates: nowhere."""
+
+    name = "none"
+
+
+def job(model: ChatModel | Models, *, kind: Kind = KIND, subject: Subject = SUBJECT, **more: Any) -> Job:
+    """A job of the small world."""
+    return Job(kind, Assignment(subject), model, cast("Jail", NoJail()), **more)
+
+
+def run_it(
+    run: Run,
+    model: ChatModel | Models,
+    settings: GenerationSettings | None = None,
+    on_event: OnEvent = ignore,
+    **more: Any,
+) -> GenerationResult:
+    """One generation to its end."""
+    return asyncio.run(generate(job(model, **more), run, settings=settings, on_event=on_event))
 
 
 def plan(messages: Sequence[Message], position: Position) -> str:

@@ -22,7 +22,7 @@ REJECTED = Rejected("trace", "resource", "too slow", None, 1.5)
 
 def outcome(candidate: int, status: str, sha: str) -> Outcome:
     """An outcome of round 1."""
-    return {"round": 1, "candidate": candidate, "status": status, "sha": sha, "attempts": 1}  # type: ignore[typeddict-item]
+    return {"round": 1, "candidate": candidate, "status": status, "sha": sha, "attempts": 1, "out_of_budget": False}  # type: ignore[typeddict-item]
 
 
 def test_verdicts_come_back(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_a_changed_source_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"schema": 2}, {"verdict": "error"}, {"stage": "heaven"}, {"kind": "odd"}, {"line": "x"}, {"seconds": None}],
+    [{"schema": 1}, {"verdict": "error"}, {"stage": "heaven"}, {"kind": "odd"}, {"line": "x"}, {"seconds": None}],
 )
 def test_a_damaged_verdict_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
     candidates = Candidates(tmp_path)
@@ -89,7 +89,7 @@ def test_a_trace_tells_nothing_twice(tmp_path: Path) -> None:
         trace.add_error("model", "no")
         trace.close()
     assert [record["id"] for record in read_trace(path)] == ["kept/1", "error/1", "error/2"]
-    path.write_text(path.read_text() + '{"schema": 2, "type": "new"}\n')
+    path.write_text(path.read_text() + '{"schema": 3, "type": "new"}\n')
     assert len(read_trace(path)) == 3
 
 
@@ -113,7 +113,7 @@ def test_forged_states_are_not_resumed() -> None:
 
 @pytest.mark.parametrize("name", ["candidates", "rounds", "attempts", "evaluator_attempts", "max_concurrency"])
 def test_settings_have_limits(name: str) -> None:
-    for value in (0, 1000):
+    for value in (-1, 1000):
         with pytest.raises(ConfigurationError, match=name):
-            GenerationSettings(**{name: value})
+            GenerationSettings(**{name: value})  # type: ignore[arg-type]
     assert "max_concurrency" not in GenerationSettings().defining()

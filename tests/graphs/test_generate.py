@@ -5,40 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from qredit.agents import ChatModel, Message, Position, Reply, ScriptedModel
+from qredit.agents import Message, Position, Reply, ScriptedModel
 from qredit.agents.messages import ReplySchema
 from qredit.agents.recording import Drift
 from qredit.errors import EndpointError, NothingAcceptedError, NoUsableReplyError, RunFolderError
 from qredit.files import read_json_lines, sha256
-from qredit.graphs import Event, GenerationResult, GenerationSettings, generate, read_trace
-from qredit.graphs.events import OnEvent, ignore
-from qredit.runs import Run
-from tests.graphs import support
-from tests.graphs.support import CALLS_OF_PLAN, LAYOUT, STATES, TASK, code, module, new_run, plan, verdict
-
-
-def run_it(
-    run: Run, model: ChatModel, settings: GenerationSettings | None = None, on_event: OnEvent = ignore
-) -> GenerationResult:
-    """One generation to its end."""
-    return asyncio.run(
-        generate(
-            task=TASK,
-            layout=LAYOUT,
-            states=STATES,
-            model=model,
-            verify=support.check,
-            run=run,
-            settings=settings,
-            on_event=on_event,
-            describe=support.describe,
-            fingerprint=support.fingerprint,
-        )
-    )
+from qredit.graphs import Event, GenerationSettings, read_trace
+from tests.graphs.support import CALLS_OF_PLAN, SUBJECT, TASK, code, module, new_run, plan, run_it, verdict
 
 
 def sha_of(idea: str) -> str:
@@ -53,8 +31,8 @@ def test_three_rounds_of_three(tmp_path: Path) -> None:
     # Round 2 shows 1 = incumbent, 2 = `2.1`, 3 = `2.3`; round 3 shows 1 = incumbent, 2 = `3.1`, 3 = `3.2`, 4 = `3.3`.
     assert result.chosen == sha_of("idea 3.2")
     assert result.source == module("idea 3.2")
-    assert json.loads(result.graph) == {"graph of": "idea 3.2"}
-    assert result.verdict.graph_sha256 == sha256(result.graph)
+    assert json.loads(result.payload) == {"graph of": "idea 3.2"}
+    assert result.verdict.payload_sha256 == sha256(result.payload)
     assert result.parents == (sha_of("idea 1.2"),)
     assert result.reason == "it is right"
     assert result.figures == "differs from VDN in 50 % of the states\nwarning: one warning"
@@ -310,23 +288,16 @@ def test_replay_of_the_plan(tmp_path: Path) -> None:
     replayed = run_it(new_run(tmp_path), open_model("replay", environ={}, recording=path))
     assert replayed.chosen == live.chosen
     assert replayed.drift == Drift(0, CALLS_OF_PLAN)
-    assert replayed.identity.model == "scripted"
-    assert replayed.identity.endpoint == "recording:toy-foraging"
+    assert replayed.identities["coder"].model == "scripted"
+    assert replayed.identities["evaluator"].endpoint == "recording:toy-foraging"
 
     changed = TASK.model_copy(update={"goal": "Eat the food soon."})
     events = list[Event]()
-    drifted = asyncio.run(
-        generate(
-            task=changed,
-            layout=LAYOUT,
-            states=STATES,
-            model=open_model("replay", environ={}, recording=path),
-            verify=support.check,
-            run=new_run(tmp_path),
-            on_event=events.append,
-            describe=support.describe,
-            fingerprint=support.fingerprint,
-        )
+    drifted = run_it(
+        new_run(tmp_path),
+        open_model("replay", environ={}, recording=path),
+        on_event=events.append,
+        subject=replace(SUBJECT, task=changed),
     )
     assert drifted.drift == Drift(CALLS_OF_PLAN, CALLS_OF_PLAN)
     assert [e.text for e in events if e.kind == "drift"] == [

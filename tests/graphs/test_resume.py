@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from qredit.errors import ArtifactError, RunFolderError, StorageError
 from qredit.files import read_json_lines, sha256
 from qredit.graphs import Event, GenerationResult, GenerationSettings, generate, read_trace
 from qredit.graphs.events import OnEvent
+from qredit.graphs.kinds import Assignment
 from qredit.runs import Run
 from qredit.sandbox.verdict import Accepted, Rejected
 from tests.agents.protocol_server import Request, protocol_server
@@ -33,19 +35,7 @@ class KilledError(Exception):
 
 def session(run: Run, model: ScriptedModel, on_event: OnEvent) -> GenerationResult:
     """One session of a run."""
-    return asyncio.run(
-        generate(
-            task=support.TASK,
-            layout=support.LAYOUT,
-            states=support.STATES,
-            model=model,
-            verify=support.check,
-            run=run,
-            on_event=on_event,
-            describe=support.describe,
-            fingerprint=support.fingerprint,
-        )
-    )
+    return support.run_it(run, model, on_event=on_event)
 
 
 def stored_positions(run: Run) -> set[Position]:
@@ -86,7 +76,7 @@ def test_killed_at_every_step(tmp_path: Path, checkpoints: str) -> None:
             if sessions % 2:  # damaged instead of missing
                 (run.path / "checkpoints.sqlite").write_bytes(b"SQLite format 3\0 and then nonsense" * 50)
     assert sessions > 20
-    assert (result.chosen, result.graph) == (undisturbed.chosen, undisturbed.graph)
+    assert (result.chosen, result.payload) == (undisturbed.chosen, undisturbed.payload)
     assert result.rounds == undisturbed.rounds
     assert result.parents == undisturbed.parents
     assert result.spend.calls == CALLS_OF_PLAN
@@ -103,7 +93,7 @@ def test_a_finished_run_is_given_again(tmp_path: Path) -> None:
     again = ScriptedModel(plan)
     second = session(run, again, lambda event: None)
     assert again.calls == []
-    assert (second.chosen, second.rounds, second.graph) == (first.chosen, first.rounds, first.graph)
+    assert (second.chosen, second.rounds, second.payload) == (first.chosen, first.rounds, first.payload)
     assert (second.spend.calls, second.spend.calls_this_session) == (CALLS_OF_PLAN, 0)
 
 
@@ -151,7 +141,7 @@ def test_a_verdict_that_depends_on_the_clock_is_kept(tmp_path: Path) -> None:
     """Checked again, the candidate might get another message, and the next prompt would be another one."""
     run, checks = new_run(tmp_path), 0
 
-    def slow_once(source: str) -> Accepted | Rejected:
+    def slow_once(source: str, assignment: Assignment, jail: object) -> Accepted | Rejected:
         nonlocal checks
         checks += 1
         if checks == 1:
@@ -166,20 +156,8 @@ def test_a_verdict_that_depends_on_the_clock_is_kept(tmp_path: Path) -> None:
         return verdict(1) if position.role == "evaluator" else code(f"idea {position}")
 
     def once(model: ScriptedModel, on_event: OnEvent) -> GenerationResult:
-        return asyncio.run(
-            generate(
-                task=support.TASK,
-                layout=support.LAYOUT,
-                states=support.STATES,
-                model=model,
-                verify=slow_once,
-                run=run,
-                settings=GenerationSettings(candidates=1, rounds=1),
-                on_event=on_event,
-                describe=support.describe,
-                fingerprint=support.fingerprint,
-            )
-        )
+        settings = GenerationSettings(candidates=1, rounds=1)
+        return support.run_it(run, model, settings, on_event, kind=replace(support.KIND, check=slow_once))
 
     with pytest.raises(KilledError):
         once(ScriptedModel(good), die_after_repair)
@@ -195,11 +173,11 @@ def test_a_forged_verdict_does_not_pass(tmp_path: Path) -> None:
     result = session(run, ScriptedModel(plan), lambda event: None)
     folder = run.path / "candidates"
     forged = b'{"graph of": "something else"}'
-    (folder / f"{result.chosen}.graph.json").write_bytes(forged)
+    (folder / f"{result.chosen}.payload").write_bytes(forged)
     with pytest.raises(ArtifactError, match="does not match its SHA-256"):
         session(run, ScriptedModel(plan), lambda event: None)
     record = folder / f"{result.chosen}.verdict.json"
-    record.write_text(record.read_text().replace(result.verdict.graph_sha256, sha256(forged)))
+    record.write_text(record.read_text().replace(result.verdict.payload_sha256, sha256(forged)))
     with pytest.raises(RunFolderError, match="is not what the checks say"):
         session(run, ScriptedModel(plan), lambda event: None)
 
@@ -244,18 +222,7 @@ def test_cancelled_calls_are_cut_short(tmp_path: Path) -> None:
     run = new_run(tmp_path)
 
     async def interrupted() -> None:
-        task = asyncio.ensure_future(
-            generate(
-                task=support.TASK,
-                layout=support.LAYOUT,
-                states=support.STATES,
-                model=ScriptedModel(plan, latency_seconds=600),
-                verify=support.check,
-                run=run,
-                describe=support.describe,
-                fingerprint=support.fingerprint,
-            )
-        )
+        task = asyncio.ensure_future(generate(support.job(ScriptedModel(plan, latency_seconds=600)), run))
         while not (run.path / "checkpoints.sqlite").exists():
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.1)

@@ -15,7 +15,7 @@ from qredit.artifact import CREDIT_GRAPH, save_artifact
 from qredit.credit import CreditGraph, parse_graph
 from qredit.layout import StateField, StateLayout
 from qredit.marl import adapters
-from qredit.marl.environment import TimeStep
+from qredit.marl.environments.simulator import Snapshot, StepResult
 from qredit.marl.settings import TrainSettings
 from qredit.runs import Run, create_run
 from qredit.task import EnvironmentSpec, Task
@@ -53,41 +53,48 @@ class MatrixGame:
     The state is the joint action of the round before, `(-1, -1)` at first; an agent observes nothing but a constant.
     """
 
-    def __init__(self, environment_id: str, n_environments: int, arguments: Mapping[str, Any]) -> None:
-        self.payoff = np.array(GAMES[environment_id], dtype=np.float32)
-        self.n_environments, self.n_agents, self.n_actions, self.observation_size = n_environments, 2, 3, 1
-        self.time_limit = int(arguments.get("steps", 1))
-        self.layout = StateLayout((StateField("last_action", (2,), "index", -1, 2, "Last joint action.", ("action",)),))
-        self._round = 0
-        self._now = self._fresh(n_environments)
+    n_agents, n_actions, observation_size = 2, 3, 1
+    layout = StateLayout((StateField("last_action", (2,), "index", -1, 2, "Last joint action.", ("action",)),))
 
-    def _fresh(self, playing: int) -> TimeStep:
-        b = self.n_environments
-        return TimeStep(
-            observations=np.ones((b, 2, 1), dtype=np.float32),
-            states=np.full((b, 2), -1, dtype=np.float32),
-            available_actions=np.ones((b, 2, 3), dtype=np.bool_),
-            rewards=np.zeros(b, dtype=np.float32),
-            agent_rewards=np.zeros((b, 2), dtype=np.float32),
-            terminated=np.arange(b) >= playing,
-            truncated=np.zeros(b, dtype=np.bool_),
-        )
+    def __init__(self, task: Task, spec: EnvironmentSpec) -> None:
+        self.payoff = np.array(GAMES[spec.id])
+        self.time_limit = int(spec.arguments.get("steps", 1))
+        self.reset(0)
 
-    def reset(self, seeds: Sequence[int]) -> TimeStep:
-        """Start in the first `len(seeds)` environments; nothing here is random."""
-        self._round = 0
-        self._now = self._fresh(len(seeds))
-        return self._now
+    def reset(self, seed: int) -> None:
+        """Nothing here is random."""
+        self._round, self._last = 0, (-1, -1)
 
-    def step(self, actions: NDArray[np.integer]) -> TimeStep:
-        """All that play get the payoff of `actions [B, 2]`."""
-        now, playing = self._now, ~self._now.ended
-        self._round += 1
-        now.rewards[:] = np.where(playing, self.payoff[actions[:, 0], actions[:, 1]], 0)
-        now.agent_rewards[:] = now.rewards[:, None] / 2
-        now.states[playing] = actions[playing]
-        now.terminated[:] |= self._round >= self.time_limit
-        return now
+    def step(self, actions: Sequence[int]) -> StepResult:
+        """Both get half of the payoff."""
+        row, column = actions
+        self._round, self._last = self._round + 1, (row, column)
+        half = float(self.payoff[row, column]) / 2
+        return StepResult((half, half), terminated=self._round >= self.time_limit, truncated=False)
+
+    def state(self) -> NDArray[np.float32]:
+        """The last joint action, `[S]`."""
+        return np.array(self._last, dtype=np.float32)
+
+    def observations(self) -> NDArray[np.float32]:
+        """A constant, `[N, O]`."""
+        return np.ones((2, 1), dtype=np.float32)
+
+    def available_actions(self) -> NDArray[np.bool_]:
+        """All, `[N, A]`."""
+        return np.ones((2, 3), dtype=np.bool_)
+
+    def save(self) -> Snapshot:
+        """Round and last joint action."""
+        return self._round, self._last
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go back."""
+        self._round, self._last = snapshot
+
+    def scripted_actions(self, rng: np.random.Generator) -> list[int]:
+        """The best pair."""
+        return [int(i) for i in np.unravel_index(self.payoff.argmax(), self.payoff.shape)]
 
 
 class Graphs:

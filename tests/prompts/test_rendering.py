@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import math
 import re
+from pathlib import Path
 
 import jinja2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qredit.errors import ConfigurationError
 from qredit.files import sha256
-from qredit.prompts import fenced, figure, render, template_hashes
+from qredit.prompts import fenced, figure, kind_templates, render, template_hashes
 from qredit.prompts.rendering import TEMPLATES, bound
 
 
 def test_a_missing_value_raises() -> None:
     with pytest.raises(jinja2.UndefinedError, match="request"):
         render("coder_repair", attempt=2, source=None, problem="p")
-    with pytest.raises(jinja2.TemplateNotFound):
+    with pytest.raises(ConfigurationError, match="no_such_template"):
         render("no_such_template")
 
 
@@ -87,14 +89,14 @@ def test_bounds_of_a_range_are_exact() -> None:
     assert [bound(v) for v in (0, -1.0, 255, 0.5, math.inf)] == ["0", "-1", "255", "0.50", "not finite"]
 
 
-def test_hashes_of_all_templates() -> None:
-    assert template_hashes()["coder"] == sha256((TEMPLATES / "coder.j2").read_bytes())
-    assert set(template_hashes()) == {
-        "coder",
-        "coder_refine",
-        "coder_repair",
-        "evaluator",
-        "role_coder",
-        "role_evaluator",
-        "task",
-    }
+def test_hashes_of_the_templates_of_a_kind() -> None:
+    hashes = template_hashes(kind_templates("describe"))
+    assert hashes["coder"] == sha256((TEMPLATES / "coder.j2").read_bytes())
+    assert hashes["fields"] == sha256((TEMPLATES / "describe" / "fields.j2").read_bytes())  # its own comes first
+    assert {"coder_refine", "coder_repair", "evaluator", "ideas", "role_coder", "role_evaluator", "task"} <= set(hashes)
+
+
+def test_the_templates_of_a_kind_come_first(tmp_path: Path) -> None:
+    (tmp_path / "fields.j2").write_text("mine: {{ layout }}")
+    (tmp_path / "all.j2").write_text("{% include 'fields.j2' %}, {% include 'scenes.j2' %}")
+    assert render("all", folder=tmp_path, layout="x", scenes="").split() == ["mine:", "x,"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import subprocess
@@ -77,6 +78,17 @@ def rejected(source: str, jail: Jail, **changes: Any) -> Rejected:
 
 
 # what good functions give
+
+
+def test_texts_as_a_verdict_like_any_other(jail: Jail) -> None:
+    answer = described(HEAD + "    return f'\u00e9 {ego}\\n' + str(observation['speed'])\n", jail)
+    verdict = answer.to_accepted()
+    assert verdict.payload == b'["\\u00e9 0\\n0.5","\\u00e9 1\\n2","\\u00e9 1\\n0.5"]'
+    assert json.loads(verdict.payload) == list(answer.texts)
+    assert verdict.payload_sha256 == hashlib.sha256(verdict.payload).hexdigest()
+    assert (verdict.form, verdict.vdn_difference) == ("describe", None)
+    assert (verdict.warnings, verdict.seconds) == (answer.warnings, answer.seconds)
+    assert json.loads(json.dumps(verdict.to_json()))["payload_sha256"] == verdict.payload_sha256
 
 
 @pytest.mark.parametrize("program", GOOD, ids=lambda p: p.name)

@@ -133,19 +133,19 @@ MISTAKES = {
         body("return torch.rand_like(state['x'])"),
         5,
         "`torch.rand_like` is not available",
-        "A credit function must be deterministic;",
+        "The function must be deterministic;",
     ),
     "seed": (
         body("torch.manual_seed(0)", "return state['x']"),
         5,
         "`torch.manual_seed` is not available",
-        "A credit function must be deterministic;",
+        "The function must be deterministic;",
     ),
     "dropout": (
         body("return F.dropout(state['x'])"),
         5,
         "`F.dropout` is not available",
-        "A credit function must be deterministic;",
+        "The function must be deterministic;",
     ),
     "nonzero": (
         body("return state['x'].nonzero()"),

@@ -237,7 +237,7 @@ def test_traced_and_verified(jail: Jail, chunk: Sequence[str]) -> None:
     assert check_gate(source) is None
     verdict = verify(source, layout=LAYOUT, n_agents=N_AGENTS, states=states(8).numpy(), jail=jail)
     assert isinstance(verdict, Accepted), verdict
-    assert set(chunk) <= {node.op for node in parse_graph(verdict.graph).nodes}
+    assert set(chunk) <= {node.op for node in parse_graph(verdict.payload).nodes}
 
 
 def graph_with(op: str) -> bytes:

@@ -28,19 +28,31 @@ LAYOUT = StateLayout((StateField(name="x", shape=(2, 3), unit="cells", low=0.0, 
 ACCEPTED: dict[str, Any] = {
     "stage": "", "kind": "", "message": "", "form": "weights", "warnings": ["w"], "vdn_difference": 0.5,
 }  # fmt: skip
-REJECTED = {**ACCEPTED, "stage": "graph", "kind": "graph", "message": "no", "form": "", "warnings": []}
+REJECTED = {
+    **ACCEPTED,
+    "stage": "graph",
+    "kind": "graph",
+    "message": "no",
+    "form": "",
+    "warnings": [],
+    "vdn_difference": None,
+}
+VALUE = {**ACCEPTED, "form": "value", "vdn_difference": None}
 
 
 @given(st.text(), st.integers(1, 9), st.sampled_from(["sum_to_n", "raw"]), st.sampled_from(["enforce", "relax"]))
 def test_a_trace_request_arrives_as_it_was(source: str, n_agents: int, scale: str, igm: str) -> None:
-    request = TraceRequest(source, LAYOUT, n_agents, scale, igm)
-    assert TraceRequest.from_bytes(request.to_bytes()) == request
+    for forms, n_actions in ((("weights", "general"), None), (("shares", "value"), 5)):
+        request = TraceRequest(source, LAYOUT, n_agents, scale, igm, forms, n_actions)
+        assert TraceRequest.from_bytes(request.to_bytes()) == request
 
 
-@given(st.binary(), st.binary(max_size=64))
-def test_a_verify_request_arrives_as_it_was(graph: bytes, states: bytes) -> None:
-    request = VerifyRequest(graph, states, LAYOUT, 2, "raw", "relax")
+@given(st.binary(), st.binary(max_size=64), st.binary(max_size=64))
+def test_a_verify_request_arrives_as_it_was(graph: bytes, states: bytes, transitions: bytes) -> None:
+    request = VerifyRequest(graph, states, LAYOUT, 2, "raw", "relax", True, ("value",), 5, transitions)
     assert VerifyRequest.from_bytes(request.to_bytes()) == request
+    plain = VerifyRequest(graph, states, LAYOUT, 2, "raw", "relax")
+    assert VerifyRequest.from_bytes(plain.to_bytes()) == plain
 
 
 @given(st.sampled_from(FAILURE_KINDS), st.text(), st.one_of(st.none(), st.integers(-5, 2**40)))
@@ -84,7 +96,7 @@ def test_a_long_refusal_is_cut() -> None:
     assert 0 < len(got.message.encode()) <= MAX_FAILURE_BYTES
 
 
-@pytest.mark.parametrize("content", [ACCEPTED, REJECTED])
+@pytest.mark.parametrize("content", [ACCEPTED, REJECTED, VALUE])
 def test_a_report_arrives_as_it_was(content: dict[str, Any]) -> None:
     report = VerifyReport(**{**content, "warnings": tuple(content["warnings"])})
     assert VerifyReport.from_bytes(report.to_bytes()) == report
@@ -106,6 +118,8 @@ def test_a_report_arrives_as_it_was(content: dict[str, Any]) -> None:
         {"vdn_difference": -0.1},
         {"vdn_difference": 1.5},
         {"vdn_difference": True},
+        {"vdn_difference": None},
+        {"form": "value"},
         {"more": 1},
         {"stage": ["graph"], "kind": "graph", "message": "no"},
         {"stage": {}, "kind": "graph", "message": "no"},

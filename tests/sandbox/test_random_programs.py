@@ -146,7 +146,7 @@ def test_random_programs(counted: CountedJail) -> None:
         tally[words] += 1
         if isinstance(verdict, Accepted):
             assert verdict.form == program.form
-            compare(program, parse_graph(verdict.graph))
+            compare(program, parse_graph(verdict.payload))
             tally["to the bit"] += program.exact
 
     holds()

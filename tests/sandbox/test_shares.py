@@ -55,7 +55,7 @@ def test_a_share_by_hand(jail: Jail) -> None:
     verdict = judged(jail, NEARER)
     assert isinstance(verdict, Accepted), verdict
     assert verdict.form == "shares"
-    graph = parse_graph(verdict.graph)
+    graph = parse_graph(verdict.payload)
     assert (graph.header.form, graph.header.state_size, graph.header.n_agents) == ("shares", 3 + N + 3, N)
     transition = torch.tensor([[0.0, 1.0, 4.0, 2.0, 0.0, 1.0, 3.0, 4.0]])
     for run in (interpret(graph, state=transition), specialise(graph)(state=transition)):
@@ -67,7 +67,7 @@ def test_flat_states_and_whole_numbers_as_actions(jail: Jail) -> None:
     verdict = judged(jail, body("return (actions == 2).float() + torch.relu(next_state[:, :2] - state[:, :2])"))
     assert isinstance(verdict, Accepted), verdict
     transition = torch.tensor([[0.0, 1.0, 4.0, 2.0, 0.0, 1.0, 3.0, 4.0]])
-    assert interpret(parse_graph(verdict.graph), state=transition)[0].tolist() == [[2.0, 2.0]]
+    assert interpret(parse_graph(verdict.payload), state=transition)[0].tolist() == [[2.0, 2.0]]
 
 
 @pytest.mark.parametrize(
@@ -116,14 +116,14 @@ def test_equal_shares_are_the_team_reward(jail: Jail) -> None:
     verdict = judged(jail, body("return torch.ones_like(state['cell']) * 0.3"))
     assert isinstance(verdict, Accepted)
     assert verdict.vdn_difference == 0.0
-    graph = parse_graph(verdict.graph)
+    graph = parse_graph(verdict.payload)
     assert credit_weights(graph.header, interpret(graph, state=torch.rand(4, 8))).tolist() == [[1.0, 1.0]] * 4
 
 
 def test_shares_need_the_number_of_actions(jail: Jail) -> None:
     verdict = judged(jail, NEARER, n_actions=None)
     assert isinstance(verdict, Rejected)
-    assert "Shares of the reward are not wanted here" in verdict.message
+    assert "it defines `share(state, actions, next_state)`, which is not wanted here" in verdict.message
     with pytest.raises(ConfigurationError, match="0 actions"):
         judged(jail, NEARER, n_actions=0)
 

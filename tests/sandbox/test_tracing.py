@@ -142,7 +142,7 @@ def test_result_that_is_no_credit(last: str, words: str) -> None:
         ("def credit(s): return s\ndef tfcaf(q, s): return q", "there are several: credit, tfcaf"),
         ("def credit(a, b): return a", "1 positional arguments"),
         ("def credit(): return 1", "1 positional arguments"),
-        ("def tfcaf(s): return s", "2 positional arguments, agents_q, global_state"),
+        ("def tfcaf(s): return s", "2 positional arguments, agents_q, state"),
         ("def tfcaf(q, s): return q", "Q_tot of shape [B, 3], it must be [B, 1]"),
         ("credit = 5", "there is none"),
     ],
@@ -318,7 +318,7 @@ def test_printing_stays_inside(capsys: pytest.CaptureFixture[str]) -> None:
 def test_example_batch_is_no_size_of_the_layout() -> None:
     """Else `view(7, ...)` would look right."""
     layout = StateLayout((StateField("a", (7, 11), "m", 0.0, 1.0, "Any."),))
-    candidate = load_candidate("def credit(s):\n    return s['a'][:, :, 0]\n", layout, 7)
+    candidate = load_candidate("def credit(s):\n    return s['a'][:, :, 0]\n", layout, 7, ("weights",))
     assert candidate.example[0].shape == (13, 77)
     assert candidate.other_example[0].shape == (10, 77)
     assert not torch.equal(candidate.example[0][0], candidate.other_example[0][0]), "another value everywhere it can be"
@@ -328,7 +328,7 @@ def test_example_batch_is_no_size_of_the_layout() -> None:
 
 def test_infinite_ranges_make_finite_examples() -> None:
     layout = StateLayout((StateField("a", (3,), "m", float("-inf"), float("inf"), "Any."),))
-    candidate = load_candidate("def credit(s):\n    return s['a']\n", layout, 3)
+    candidate = load_candidate("def credit(s):\n    return s['a']\n", layout, 3, ("weights",))
     assert bool(torch.isfinite(candidate.example[0]).all())
 
 

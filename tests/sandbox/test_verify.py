@@ -56,12 +56,12 @@ def rejected(source: str, jail: Jail, **changes: Any) -> Rejected:
 def test_an_accepted_function_computes_what_it_says(jail: Jail) -> None:
     verdict = check(GOOD, jail)
     assert isinstance(verdict, Accepted)
-    assert verdict.graph_sha256 == hashlib.sha256(verdict.graph).hexdigest()
+    assert verdict.payload_sha256 == hashlib.sha256(verdict.payload).hexdigest()
     assert (verdict.form, verdict.warnings, verdict.vdn_difference) == ("weights", (), 0.75)
     states = torch.from_numpy(STATES)
-    (weights,) = interpret(parse_graph(verdict.graph), state=states, agents_q=None)
+    (weights,) = interpret(parse_graph(verdict.payload), state=states, agents_q=None)
     assert torch.equal(weights, states[:, :2] + 0.1)
-    assert verdict.to_json() == {**verdict.to_json(), "verdict": "accepted", "graph_sha256": verdict.graph_sha256}
+    assert verdict.to_json() == {**verdict.to_json(), "verdict": "accepted", "payload_sha256": verdict.payload_sha256}
     assert "graph" not in verdict.to_json()
 
 
@@ -71,7 +71,7 @@ def test_the_graph_is_the_same_every_time_and_whatever_ran_before(jail: Jail) ->
     again = check(GOOD, jail)
     assert isinstance(first, Accepted)
     assert isinstance(again, Accepted)
-    assert first.graph == again.graph
+    assert first.payload == again.payload
 
 
 def test_several_at_once(jail: Jail) -> None:
@@ -85,7 +85,7 @@ def test_several_at_once(jail: Jail) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    hashes = {verdict.graph_sha256 for verdict in found.values() if isinstance(verdict, Accepted)}
+    hashes = {verdict.payload_sha256 for verdict in found.values() if isinstance(verdict, Accepted)}
     assert len(hashes) == 4
 
 

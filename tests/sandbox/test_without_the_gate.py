@@ -66,7 +66,7 @@ def test_every_recorded_escape_ends_in_a_verdict(jail: Jail, tmp_path: Path, mon
     states = torch.from_numpy(STATES)
     for source, verdict in zip(SOURCES, verdicts, strict=True):
         if isinstance(verdict, Accepted):
-            (weights,) = interpret(parse_graph(verdict.graph), state=states, agents_q=None)
+            (weights,) = interpret(parse_graph(verdict.payload), state=states, agents_q=None)
             assert torch.equal(weights, states), source
         else:
             assert verdict.message.isprintable(), source

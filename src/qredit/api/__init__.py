@@ -9,6 +9,7 @@ from qredit._lazy import lazy_exports
 if TYPE_CHECKING:
     from qredit.api.checking import check as check
     from qredit.api.diagnosis import doctor as doctor
+    from qredit.api.fidelity import measure_fidelity as measure_fidelity
     from qredit.api.generation import generate as generate
     from qredit.api.inspection import inspect_run as inspect_run
     from qredit.api.subjects import load_subject as load_subject
@@ -25,6 +26,7 @@ __getattr__, __dir__ = lazy_exports(
         "generate": ".generation",
         "inspect_run": ".inspection",
         "load_subject": ".subjects",
+        "measure_fidelity": ".fidelity",
         "quickstart": ".walkthrough",
         "train": ".training",
     },

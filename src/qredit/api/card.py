@@ -1,64 +1,137 @@
-"""`CARD.md`: what a person should know about a credit function before training with it."""
+"""`CARD.md`: what a person should know about a program before using it."""
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from qredit.graphs.identity import task_of
 from qredit.prompts import fenced
 
 if TYPE_CHECKING:
-    from qredit.graphs import GenerationResult
-    from qredit.task import Task
+    from qredit.graphs import GenerationResult, Job
 
-
-def card(task: Task, result: GenerationResult, manifest: Mapping[str, Any]) -> str:
-    """The card in Markdown; whatever a model wrote stands inside fences."""
-    verdict = result.verdict
-    warnings = "\n".join(f"- {warning}" for warning in verdict.warnings) or "- none"
-    return f"""# Credit function for `{task.name}`
-
-{task.title}. Written by `{result.identity.model}`, chosen from {_candidates(result)} candidates in
-{len(result.rounds)} rounds, traced and checked in the jail `{manifest["jail"]}`.
-
-`Q_tot(s, a) = sum_i w_i(s) Q_i + b(s)` with the weights below, form `{verdict.form}`,
-scale `{manifest["scale"]}`, IGM `{manifest["igm"]}`. Weights of 1 are VDN.
-
-## What it credits, on {manifest["probe_states"]} states of a random policy
-
-{fenced(result.figures)}
-
-## The function, for people
-
-Training executes `credit.graph.json` (SHA-256 `{verdict.graph_sha256}`), never this text.
-
-{fenced(result.source, "python")}
-
-## Why the evaluator chose it
-
-{fenced(result.reason)}
-
-## Warnings of the checks
-
-{warnings}
-
-## Use
-
-```python
+_FORMULAS = {
+    "weights": "`Q_tot(s, a) = sum_i w_i(s) Q_i + b(s)` with the weights below; weights of 1 are VDN.",
+    "general": "`Q_tot(s, a) = f(Q_1, ..., Q_N; s)` with the function below; the sum of the `Q_i` is VDN.",
+    "shares": "`r_i = share_i(s, a, s') R` with the shares below; shares of 1 are the team's reward.",
+}
+_USE = {
+    "weights": """```python
 from qredit import load_mixer
 
 mixer = load_mixer("PATH/OF/THIS/FOLDER")
 q_tot = mixer(agent_qs, states)  # [B, T, N], [B, T, S] -> [B, T, 1]
 weights = mixer.credit(states)  # [B, T, N]
 ```
+""",
+    "general": """```python
+from qredit import load_mixer
 
-## Where it comes from
+mixer = load_mixer("PATH/OF/THIS/FOLDER")
+q_tot = mixer(agent_qs, states)  # [B, T, N], [B, T, S] -> [B, T, 1]
+credit = mixer.credit(states, agent_qs)  # dQ_tot/dQ_i, [B, T, N]
+```
+""",
+}
+_STOPPED = {
+    "budget": "**The budget was spent before the last round**: this is the best candidate until then.\n\n",
+    "converged": "The score had stopped rising, so the run ended before its last round.\n\n",
+}
 
-- qredit {manifest["qredit"]}, `qredit generate {task.name} --model {manifest["model"]["asked"]}`
-- endpoint `{result.identity.endpoint}`, sampling {dict(result.identity.parameters) or "the endpoint's defaults"}
+
+def card(job: Job, result: GenerationResult, manifest: Mapping[str, Any]) -> str:
+    """The card in Markdown; whatever a model wrote stands inside fences."""
+    kind, verdict = job.kind, result.verdict
+    task = task_of(job.assignment.subject)
+    warnings = "\n".join(f"- {warning}" for warning in verdict.warnings) or "- none"
+    written_by = " and ".join(dict.fromkeys(f"`{i.model}`" for i in result.identities.values()))
+    formula = _FORMULAS.get(verdict.form, kind.title)
+    rules = f" Scale `{manifest['scale']}`, IGM `{manifest['igm']}`." if verdict.form in _FORMULAS else ""
+    words = _in_words(result.source, kind.functions)
+    use = f"## Use\n\n{_USE[verdict.form]}\n" if verdict.form in _USE else ""
+    return f"""# {kind.name.capitalize()} for `{task.name}`
+
+{task.title}. Written by {written_by}, chosen from {_candidates(result)} candidates in
+{len(result.rounds)} rounds, checked in the jail `{manifest["jail"]}`.
+
+{_STOPPED.get(result.stopped, "")}{formula}{rules}
+
+## In words
+
+What the writer says that it does:
+
+{fenced(words or "nothing")}
+
+Why it was chosen:
+
+{fenced(result.reason)}
+
+## Measured, on {manifest["probe_states"]} states of episodes
+
+{fenced(result.figures)}
+
+{_scenes(job)}## The code, for people
+
+{_executed(job, result)}
+
+{fenced(result.source, "python")}
+
+## Warnings of the checks
+
+{warnings}
+
+{use}## Where it comes from
+
+- qredit {manifest["qredit"]}: `{_command(manifest)}`
+- `qredit reproduce PATH/OF/THIS/FOLDER` repeats it from the recorded replies and compares what comes out
+- {_models(result)}
 - {result.spend.calls} calls, {result.spend.usage.input_tokens} input and {result.spend.usage.output_tokens} output
   tokens{" (estimated)" if result.spend.usage.estimated else ""}
 """
+
+
+def _in_words(source: str, functions: tuple[str, ...]) -> str:
+    """The docstring of the program's function."""
+    try:
+        body = ast.parse(source).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ""
+    found = (n for n in body if isinstance(n, ast.FunctionDef) and n.name in functions)
+    return next((ast.get_docstring(node) or "" for node in found), "")
+
+
+def _scenes(job: Job) -> str:
+    scenes = job.kind.scenes(job.assignment)
+    return f"The scenes:\n\n{fenced(scenes)}\n\n" if scenes else ""
+
+
+def _executed(job: Job, result: GenerationResult) -> str:
+    name, sha = job.kind.payload_file, result.verdict.payload_sha256
+    if job.kind.artifact_kind == "credit":
+        return f"Training executes `{name}` (SHA-256 `{sha}`), never this text."
+    return f"What the checks made of it is `{name}` (SHA-256 `{sha}`)."
+
+
+def _command(manifest: Mapping[str, Any]) -> str:
+    settings = manifest["settings"]
+    options = [
+        f"--kind {manifest['program']}",
+        f"--candidates {settings['candidates']}",
+        f"--rounds {settings['rounds']}",
+        f"--scale {manifest['scale']}",
+        f"--igm {manifest['igm']}",
+    ]
+    return f"qredit generate {manifest['task']} --model {manifest['model']['asked']} {' '.join(options)}"
+
+
+def _models(result: GenerationResult) -> str:
+    lines = (
+        f"{role}: `{i.model}` at `{i.endpoint}`, sampling {dict(i.parameters) or 'as the endpoint does by default'}"
+        for role, i in result.identities.items()
+    )
+    return "\n- ".join(lines)
 
 
 def _candidates(result: GenerationResult) -> int:

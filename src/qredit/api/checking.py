@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 import qredit
+from qredit.api.publishing import layout_file
 from qredit.artifact import CREDIT_GRAPH, save_artifact
 from qredit.errors import ArtifactError, ConfigurationError, InfrastructureError, QreditError
 from qredit.files import read_untrusted
@@ -96,13 +96,8 @@ def _save(folder: Path, source: str, verdict: Accepted, subject: Subject, settin
         "model": None,
         "checks": {"warnings": list(verdict.warnings), "vdn_difference": verdict.vdn_difference},
     }
-    save_artifact(folder, manifest=manifest, files=credit_files(verdict.graph, source, subject))
-
-
-def credit_files(graph: bytes, source: str, subject: Subject) -> dict[str, bytes]:
-    """The files of a credit artifact: what training executes, what people read, and the state that both are about."""
-    layout = json.dumps(subject.layout.to_json(), indent=2, ensure_ascii=False) + "\n"
-    return {CREDIT_GRAPH: graph, "credit.py": source.encode("utf-8", "replace"), "layout.json": layout.encode()}
+    files = {CREDIT_GRAPH: verdict.payload, "credit.py": source.encode("utf-8", "replace"), **layout_file(subject)}
+    save_artifact(folder, manifest=manifest, files=files)
 
 
 def _verify(
@@ -135,7 +130,7 @@ def _result(file: Path, verdict: Verdict) -> CheckResult:
             "accepted",
             warnings=verdict.warnings,
             seconds=verdict.seconds,
-            graph_sha256=verdict.graph_sha256,
+            graph_sha256=verdict.payload_sha256,
         )
     return CheckResult(
         str(file),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.metadata
 import os
 import platform
@@ -10,8 +11,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from qredit.errors import ConfigurationError
 from qredit.runs import runs_root
 
+PROBE_SECONDS = 120.0
 PACKAGES = ("torch", "langgraph", "langchain-openai", "lbforaging", "gymnasium")
 
 
@@ -64,6 +67,40 @@ def build_sandbox_image(*, base: str | None, torch_index: str, say: Callable[[st
     )
 
 
+def probe_model(
+    name: str,
+    *,
+    base_url: str | None = None,
+    timeout_seconds: float | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> Iterator[Finding]:
+    """Ask a model a few small questions, and say what its endpoint can do.
+
+    Args:
+        name: name of the model.
+        base_url: its endpoint; comes before OPENAI_BASE_URL.
+        timeout_seconds: longest time for one request; 120 by default.
+        say: told what is about to happen.
+
+    Raises:
+        ConfigurationError: neither a URL nor a key, or a model without an endpoint.
+    """
+    from qredit.agents.opening import HUMAN, REPLAY, endpoint_of
+    from qredit.agents.probing import REQUESTS, probe_endpoint
+    from qredit.agents.settings import ModelSettings
+
+    if name in (HUMAN, REPLAY):
+        raise ConfigurationError(
+            f"model `{name}`", cause="it has no endpoint to look at", remedy="Name a model that an endpoint serves."
+        )
+    seconds = PROBE_SECONDS if timeout_seconds is None else timeout_seconds
+    settings = ModelSettings(name, timeout_seconds=seconds, max_retries=1, max_wait_seconds=20.0)
+    endpoint = endpoint_of(name, environ=os.environ, base_url=base_url, settings=settings)
+    say(f"asking `{name}` at {endpoint.settings.base_url}: {REQUESTS} small requests")
+    for seen in asyncio.run(probe_endpoint(endpoint)):
+        yield Finding(seen.topic, seen.state, seen.detail, seen.remedy)
+
+
 def _packages() -> Iterator[Finding]:
     for name in PACKAGES:
         try:
@@ -99,10 +136,17 @@ def _device() -> Finding:
 
 
 def _model() -> Finding:
+    from qredit.agents.local_servers import find_local_servers
+
     url = os.environ.get("OPENAI_BASE_URL")
     key = "set" if os.environ.get("OPENAI_API_KEY") else "not set"
     if url or key == "set":
         return Finding("model", "ok", f"OPENAI_BASE_URL {url or 'not set'}, OPENAI_API_KEY {key}")
+    servers = find_local_servers()
+    if servers:
+        here = "; ".join(map(str, servers))
+        commands = ", or ".join(f"`{server.command('TASK')}`" for server in servers)
+        return Finding("model", "note", f"no endpoint configured, but {here}", f"Generate with {commands}.")
     return Finding(
         "model",
         "note",

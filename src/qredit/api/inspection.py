@@ -42,19 +42,21 @@ class Attempt:
     tokens: int
     """Tokens read and written."""
     figures: str
-    """Credit statistics of an accepted one."""
+    """What was measured on an accepted one."""
+    score: float | None
+    """Its selection score, where there is one."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The evaluator's choice of one round."""
+    """The choice of one round."""
 
     round: int
     """Round, from 1."""
     chosen: str
     """SHA-256 of the chosen source."""
     reason: str
-    """Why, in the evaluator's words; empty where no new candidate passed."""
+    """Why, in the evaluator's words where it chose; empty where no new candidate passed."""
     tips: str
     """Tips for the next round."""
 
@@ -67,14 +69,18 @@ class Inspection:
     """The run folder."""
     task: str
     """Name of the task."""
+    kind: str
+    """What kind of program was written."""
+    scenes: str
+    """Situations that the figures refer to."""
     model: str
-    """Which model was asked."""
+    """Which model was asked; several if the roles have different ones."""
     status: str
     """Status of the run: running, finished, failed, interrupted."""
     attempts: tuple[Attempt, ...]
     """All replies of the coder, in the order of rounds and candidates."""
     choices: tuple[Choice, ...]
-    """The evaluator's choices."""
+    """The choice of each round."""
     notes: tuple[str, ...]
     """Duplicates, unusable choices, rounds in which all failed, and errors, in the order in which they happened."""
     chosen: str
@@ -124,7 +130,7 @@ def inspect_run(name_or_path: str | Path) -> Inspection:
 
 
 def _story(run: Run, records: Sequence[Mapping[str, Any]]) -> Inspection:
-    head = next((r for r in records if r["type"] == "run"), {})
+    head: Mapping[str, Any] = next((r for r in reversed(records) if r["type"] == "run"), {})
     messages = {r["id"]: r for r in records if r["type"] == "message"}
     verdicts = sorted(
         (r for r in records if r["type"] == "verdict"), key=lambda r: (r["round"], r["candidate"], r["attempt"])
@@ -133,12 +139,14 @@ def _story(run: Run, records: Sequence[Mapping[str, Any]]) -> Inspection:
     return Inspection(
         run=run,
         task=str(head.get("task", {}).get("name", record.get("name", ""))),
-        model=str(head.get("gen_ai.request.model", "")),
+        kind=str(head.get("kind", "")),
+        scenes=str(head.get("scenes", "")),
+        model=", ".join(dict.fromkeys(str(m["gen_ai.request.model"]) for m in head.get("models", {}).values())),
         status=str(record.get("status", "")),
         attempts=tuple(_attempt(n, v, messages) for n, v in enumerate(verdicts, 1)),
-        choices=tuple(_choice(r) for r in records if r["type"] in ("choice", "kept")),
+        choices=tuple({r["round"]: _choice(r) for r in records if r["type"] in ("choice", "kept")}.values()),
         notes=tuple(note for r in records if (note := _note(r))),
-        chosen=str(next((r["chosen"] for r in records if r["type"] == "result"), "")),
+        chosen=next((str(r["chosen"]) for r in reversed(records) if r["type"] == "result"), ""),
         input_tokens=sum(int(m["gen_ai.usage.input_tokens"]) for m in messages.values()),
         output_tokens=sum(int(m["gen_ai.usage.output_tokens"]) for m in messages.values()),
         seconds=sum(float(m["seconds"]) for m in messages.values()),
@@ -164,6 +172,7 @@ def _attempt(number: int, record: Mapping[str, Any], messages: Mapping[str, Mapp
         seconds=float(call.get("seconds", 0.0)),
         tokens=int(read) + int(written),
         figures=str(record.get("figures") or ""),
+        score=None if record.get("score") is None else float(record["score"]),
     )
 
 
@@ -181,6 +190,12 @@ def _note(record: Mapping[str, Any]) -> str:
             return f"{where}: the evaluator's reply could not be used: {record['message']}"
         case "all_failed":
             return f"{where}: all candidates failed: {'; '.join(record['failures'])}"
+        case "converged":
+            return f"{where}: the best score had not risen for {record['patience']} rounds, the run ended"
+        case "play_off":
+            return f"{where}: short trainings:\n{record['curves']}"
+        case "out_of_budget":
+            return f"{where}: {record['message']}"
         case "error":
             return f"stopped: {record['message']}"
     return ""

@@ -6,21 +6,20 @@ from pathlib import Path
 
 from qredit.errors import ConfigurationError, TaskFileError
 from qredit.layout import StateField, StateLayout
-from qredit.probes import Probes
+from qredit.probes import Probes, load_probes
 from qredit.prompts import probe_states_path
-from qredit.states import load_states
 from qredit.subject import Subject
-from qredit.task import builtin_task_names, parse_task, task_path
+from qredit.task import Task, parse_task, task_path
 
 N_PROBE_STATES = 256
 PROBE_SEED = 0
 
 
 def load_subject(name_or_path: str) -> Subject:
-    """Load a task with its layout and probe states.
+    """Load a task with its layout and probes.
 
-    Built-in tasks use the states that ship with qredit, so that prompts are the same on every machine; other tasks
-    with an environment sample theirs from a random policy, and tasks without one bring a file.
+    Built-in tasks use the probes that ship with qredit, so that prompts are the same on every machine; other tasks
+    with an environment sample theirs from rollouts, and tasks without one bring a file.
 
     Raises:
         UnknownNameError: no such task, adapter or environment.
@@ -30,16 +29,19 @@ def load_subject(name_or_path: str) -> Subject:
     task = parse_task(path)
     layout = task.own_layout()
     if layout is not None and task.states is not None:
-        states = load_states(_beside(path, task.states), size=layout.size)
-        return Subject(task.name, task.n_agents, layout, Probes(states), task, len(task.actions))
-    from qredit.marl import layout_of, state_source
+        return _subject(task, layout, _load(_beside(path, task.states), task, layout))
+    from qredit.marl import layout_of, sample_probes
 
     layout = layout_of(task)
-    if name_or_path in builtin_task_names():
-        states = load_states(probe_states_path(task.name), size=layout.size)
-    else:
-        states = state_source(task).sample(N_PROBE_STATES, PROBE_SEED)
-    return Subject(task.name, task.n_agents, layout, Probes(states), task, len(task.actions))
+    shipped = probe_states_path(task.name)
+    if not is_file(name_or_path) and shipped.is_file():
+        return _subject(task, layout, _load(shipped, task, layout))
+    return _subject(task, layout, sample_probes(task, N_PROBE_STATES, PROBE_SEED))
+
+
+def is_file(name_or_path: str) -> bool:
+    """Whether the user named a task file of their own; its name may be that of a built-in task."""
+    return name_or_path.endswith((".yaml", ".yml"))
 
 
 def flat_subject(
@@ -62,11 +64,19 @@ def flat_subject(
     field = StateField("state", (state_dim,), "unknown", -1.0, 1.0, "The flat global state.")
     layout = StateLayout((field,))
     if states_path is not None:
-        states = load_states(states_path, size=state_dim)
+        probes = load_probes(states_path, size=state_dim, n_agents=n_agents, n_actions=n_actions)
     else:
         normal = np.random.default_rng(PROBE_SEED).standard_normal((N_PROBE_STATES, state_dim))
-        states = normal.astype(np.float32)
-    return Subject(f"{n_agents} agents, state of {state_dim}", n_agents, layout, Probes(states), n_actions=n_actions)
+        probes = Probes(normal.astype(np.float32))
+    return Subject(f"{n_agents} agents, state of {state_dim}", n_agents, layout, probes, n_actions=n_actions)
+
+
+def _subject(task: Task, layout: StateLayout, probes: Probes) -> Subject:
+    return Subject(task.name, task.n_agents, layout, probes, task, len(task.actions))
+
+
+def _load(path: Path, task: Task, layout: StateLayout) -> Probes:
+    return load_probes(path, size=layout.size, n_agents=task.n_agents, n_actions=len(task.actions))
 
 
 def _beside(task_file: Path, name: str) -> Path:

@@ -144,14 +144,7 @@ def find_mixer(name: str, task: Task) -> Artifact:
     """
     from qredit.marl import layout_of
 
-    if name == BUILTIN:
-        path = bundled_artifact(task.name)
-    else:
-        path = next((p for p in (Path(name), runs_root() / name) if p.is_dir()), Path(name))
-        if not path.is_dir():
-            made = [r.path.name for r in list_runs() if (r.path / "artifact").is_dir()]
-            raise UnknownNameError("artifact", name, [*made, BUILTIN])
-    artifact = load_artifact(path)
+    artifact = load_artifact(bundled_artifact(task.name) if name == BUILTIN else artifact_folder(name))
     if artifact.kind != "credit" or CREDIT_GRAPH not in artifact.files:
         raise ArtifactError(
             f"artifact `{artifact.path}`",
@@ -166,6 +159,19 @@ def find_mixer(name: str, task: Task) -> Artifact:
             remedy=f"Generate one with `qredit generate {task.name}`.",
         )
     return artifact
+
+
+def artifact_folder(name: str) -> Path:
+    """The folder of an artifact or of a run, by its path or by the run's name.
+
+    Raises:
+        UnknownNameError: there is no such folder.
+    """
+    path = next((p for p in (Path(name), runs_root() / name) if p.is_dir()), None)
+    if path is None:
+        made = [r.path.name for r in list_runs() if (r.path / "artifact").is_dir()]
+        raise UnknownNameError("artifact", name, [*made, BUILTIN])
+    return path
 
 
 def _layout_of(artifact: Artifact) -> StateLayout | None:

@@ -23,6 +23,15 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(
+    model: Annotated[
+        str | None, typer.Option(help="Only look at this model: ask its endpoint a few small questions.")
+    ] = None,
+    base_url: Annotated[
+        str | None, typer.Option(help="Base URL of the model's endpoint; default $OPENAI_BASE_URL.")
+    ] = None,
+    timeout_seconds: Annotated[
+        float | None, typer.Option(help="Longest time for one request to the model. Default: 120.")
+    ] = None,
     build_image: Annotated[
         bool,
         typer.Option(
@@ -42,15 +51,26 @@ def doctor(
 ) -> None:
     """Say what works on this machine, and what to do about what does not. Exit 0 when nothing is missing."""
     from qredit import api
-    from qredit.api.diagnosis import build_sandbox_image
+    from qredit.api.diagnosis import build_sandbox_image, probe_model
 
+    if model is None and (base_url is not None or timeout_seconds is not None):
+        raise ConfigurationError(
+            "--base-url or --timeout-seconds", cause="no model is to be asked", remedy="Add --model NAME."
+        )
+    if model is not None and build_image:
+        raise ConfigurationError(
+            "--model with --build-image", cause="one command does one of them", remedy="Run doctor twice."
+        )
     if image_base is not None and not build_image:
         raise ConfigurationError(
             f"--image-base {image_base}", cause="no image is to be built", remedy="Add --build-image, or leave it out."
         )
     if build_image:
-        found = build_sandbox_image(base=image_base, torch_index=torch_index, say=_say)
-        raise typer.Exit(_show([found], json_output))
+        built = build_sandbox_image(base=image_base, torch_index=torch_index, say=_say)
+        raise typer.Exit(_show([built], json_output))
+    if model is not None:
+        found = probe_model(model, base_url=base_url, timeout_seconds=timeout_seconds, say=_say)
+        raise typer.Exit(_show(found, json_output))
     raise typer.Exit(_show(api.doctor(), json_output))
 
 

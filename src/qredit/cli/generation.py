@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from rich.table import Table
 
 from qredit.agents.settings import ModelSettings
+from qredit.api.settings import EvaluatorSettings, Spending
 from qredit.cli.console import JsonOption, command, err, out, plain, print_json, program
-from qredit.cli.options import with_settings
+from qredit.cli.options import TrustEnvOption, with_settings
 from qredit.graphs.settings import GenerationSettings
 
 if TYPE_CHECKING:
+    from qredit.api.estimate import Estimate
     from qredit.api.generation import Generated
     from qredit.graphs import Event
     from qredit.runs import Run
@@ -21,20 +25,33 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
     flattened = with_settings("sampling", ModelSettings, fixed={"model": "unset"}, leave_out=("base_url",))(
-        with_settings("settings", GenerationSettings)(generate)
+        with_settings("evaluator", EvaluatorSettings)(
+            with_settings("spending", Spending)(with_settings("settings", GenerationSettings)(generate))
+        )
     )
     command(app, "generate")(flattened)
+    command(app, "reproduce")(reproduce)
 
 
 def generate(
     task: Annotated[str, typer.Argument(help="Built-in task (see `qredit tasks`), or the path of a task file.")],
     settings: GenerationSettings,
     sampling: ModelSettings,
+    evaluator: EvaluatorSettings,
+    spending: Spending,
     model: Annotated[
-        str | None, typer.Option(help="Name of the model, or `replay` for the recorded replies of a built-in task.")
+        str | None,
+        typer.Option(
+            help="Name of the model; `replay` for the recorded replies of a built-in task; `human` to paste prompts "
+            "into a chat window and save its replies as files."
+        ),
     ] = None,
     base_url: Annotated[
         str | None, typer.Option(help="Base URL of an OpenAI-compatible endpoint; default $OPENAI_BASE_URL.")
+    ] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(help="Kind of program: weights, general, shares, describe, or one of an installed package."),
     ] = None,
     jail: Annotated[str, typer.Option(help="Jail for the candidates: auto, bubblewrap, lockdown or docker.")] = "auto",
     sandbox_image: Annotated[
@@ -45,8 +62,24 @@ def generate(
         Literal["sum_to_n", "raw"], typer.Option(help="Whether weights are normalised to sum to N.")
     ] = "sum_to_n",
     igm: Annotated[
-        Literal["enforce", "relax"], typer.Option(help="Whether negative weights are clamped at 0 or kept.")
-    ] = "enforce",
+        Literal["enforce", "relax"] | None,
+        typer.Option(help="Whether negative weights are clamped at 0 or kept; default: as the task says."),
+    ] = None,
+    no_evaluator: Annotated[
+        bool, typer.Option("--no-evaluator", help="Ablation: the measured score selects, and nobody gives tips.")
+    ] = False,
+    best_of_k: Annotated[
+        bool,
+        typer.Option(
+            "--best-of-k",
+            help="Baseline of equal budget: as many calls as K candidates in L rounds take, all for independent first "
+            "candidates; the score selects.",
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only estimate calls, tokens and cost; asks nothing.")
+    ] = False,
+    trust_env: TrustEnvOption = False,
     resume: Annotated[
         str | None, typer.Option(help="Run to go on with; nothing that was answered is asked again.")
     ] = None,
@@ -55,13 +88,33 @@ def generate(
     ] = None,
     json_output: JsonOption = False,
 ) -> None:
-    """Let language models write a credit function for a task, and check it in a jail."""
+    """Let language models write a credit function, or another kind of program, for a task, and check it in a jail."""
     from qredit import api
-    from qredit.api.generation import Request
+    from qredit.api.generation import Request, estimate_generation
 
+    if no_evaluator:
+        settings = replace(settings, selection="score")
+    if best_of_k:
+        settings = settings.best_of_k()
     request = Request(
-        task, model=model, base_url=base_url, jail=jail, sandbox_image=sandbox_image, scale=scale, igm=igm
+        task,
+        model=model,
+        base_url=base_url,
+        kind=kind,
+        jail=jail,
+        sandbox_image=sandbox_image,
+        scale=scale,
+        igm=igm,
+        evaluator=evaluator,
+        spending=spending,
     )
+    if dry_run:
+        found = estimate_generation(request, settings=settings, sampling=sampling)
+        if json_output:
+            print_json(found.to_json())
+        else:
+            show_estimate(found, settings)
+        return
     generated = api.generate(
         request,
         settings=settings,
@@ -77,13 +130,52 @@ def generate(
         show_generated(generated)
 
 
+def reproduce(
+    artifact: Annotated[Path, typer.Argument(help="Artifact: its folder, or the run that made it.")],
+    jail: Annotated[str, typer.Option(help="Jail for the candidates: auto, bubblewrap, lockdown or docker.")] = "auto",
+    json_output: JsonOption = False,
+) -> None:
+    """Repeat an artifact's generation with its recorded replies, and compare what comes out. Exit 1 if it differs."""
+    from qredit.api.reproduction import reproduce as repeat
+
+    found = repeat(artifact, jail=jail, on_event=show_event)
+    sha, drift = found.generated.result.verdict.payload_sha256, found.generated.result.drift
+    if json_output:
+        print_json({"same": found.same, "expected_sha256": found.expected_sha256, **summary(found.generated)})
+    else:
+        console = out()
+        verdict = plain("the same program", "green") if found.same else plain("another program", "bold red")
+        console.print(verdict + plain(f": expected {found.expected_sha256}, found {sha}; {drift}"), soft_wrap=True)
+        console.print(plain(f"run      {found.generated.run.path}"), soft_wrap=True)
+    if not found.same:
+        raise typer.Exit(1)
+
+
+def show_estimate(found: Estimate, settings: GenerationSettings) -> None:
+    """What a generation would take."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("", "calls", "tokens read", "tokens written", "US dollars"):
+        table.add_column(column, justify="left" if not column else "right")
+    for name, bill in (("at least", found.at_least), ("at most", found.at_most)):
+        usd = "unknown" if bill.usd is None else f"{bill.usd:.2f}"
+        table.add_row(name, str(bill.calls), f"{bill.input_tokens:,}", f"{bill.output_tokens:,}", usd)
+    console = out()
+    console.print(plain(f"K = {settings.candidates} candidates, L = {settings.rounds} rounds; nothing was asked"))
+    console.print(table)
+    for line in found.assumptions:
+        console.print(plain(f"- {line}"), soft_wrap=True)
+
+
 def summary(generated: Generated) -> dict[str, object]:
     """What a program wants to know."""
     return {
         "run": generated.run.path,
         "artifact": generated.artifact.path,
         "chosen": generated.result.chosen,
-        "graph_sha256": generated.result.verdict.graph_sha256,
+        "kind": generated.result.kind,
+        "payload_sha256": generated.result.verdict.payload_sha256,
+        "score": generated.result.score,
+        "stopped": generated.result.stopped,
         "jail": generated.jail,
         "seconds": round(generated.seconds, 2),
         "spend": generated.result.spend.to_json(),
@@ -106,10 +198,14 @@ def show_event(event: Event) -> None:
         "rejected": f"{who}: rejected: {short}",
         "no_code": f"{who}: no code: {short}",
         "duplicate": f"{who}: {short}",
-        "chosen": f"  evaluator chose {event.sha[:8]}: {short}",
+        "chosen": f"  chosen {event.sha[:8]}: {short}",
         "bad_choice": f"  evaluator: {short}",
         "kept": f"  no new candidate passed, {event.sha[:8]} stays: {short}",
         "all_failed": f"  all candidates failed: {short}",
+        "playing_off": f"  play-off: {short}",
+        "converged": f"  {short}: the run ends here",
+        "out_of_budget": f"{who}: not asked: {short}",
+        "waiting": f"  waiting for the reply to {text}",
         "stopping": f"  {short}",
         "drift": f"  {short}",
     }
@@ -130,8 +226,14 @@ def show_generated(generated: Generated) -> None:
         "time": f"{generated.seconds:.1f} s",
         "jail": generated.jail,
     }
+    if spend.usd is not None:
+        rows["cost"] = f"{spend.usd:.4f} USD by list price"
+    if generated.result.score is not None:
+        rows["score"] = f"{generated.result.score:.3f}"
     for name, value in rows.items():
         console.print(plain(f"{name:<9}", "bold") + plain(value), soft_wrap=True)
+    if generated.result.stopped == "budget":
+        console.print(plain("the budget was spent: this is the best candidate until then", "yellow"))
     for warning in generated.result.verdict.warnings:
         console.print(plain(f"warning  {warning}", "yellow"), soft_wrap=True)
     console.print(plain(f"next     {program()} inspect {generated.run.path}"), soft_wrap=True)

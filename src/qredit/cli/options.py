@@ -6,6 +6,7 @@ import ast
 import dataclasses
 import functools
 import inspect
+import os
 import textwrap
 import typing
 from collections.abc import Callable, Collection, Mapping
@@ -14,6 +15,21 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 R = TypeVar("R")
+TRUST_VARIABLE = "QREDIT_TRUST_ENV"
+
+
+def _trust(value: bool) -> bool:
+    if value:
+        os.environ[TRUST_VARIABLE] = "1"  # trainings in processes of their own must know it too
+    return value
+
+
+TrustEnvOption = Annotated[
+    bool,
+    typer.Option(
+        "--trust-env", callback=_trust, help="Run the code of the environment that the task file names by its module."
+    ),
+]
 
 
 def field_help(settings: type) -> dict[str, str]:

@@ -50,8 +50,9 @@ def apply_form(header: Header, raw: Sequence[Tensor], agents_q: Tensor) -> Credi
     """
     if header.form == "general":
         return Credit(q_tot=raw[0], weights=None, bias=None, clamped=None)
-    if header.form == "shares":
-        raise ValueError("the form `shares` splits rewards; it has no Q_tot")
+    if header.form in ("shares", "value"):
+        what = "splits rewards" if header.form == "shares" else "is one number per state or transition"
+        raise ValueError(f"the form `{header.form}` {what}; it has no Q_tot")
     weights = credit_weights(header, raw)
     q_tot = weighted_sum(agents_q, weights)  # [B, 1]
     bias = raw[1] if header.has_bias else None
@@ -76,6 +77,8 @@ def credit_weights(header: Header, raw: Sequence[Tensor]) -> Tensor:
     """
     if header.form == "general":
         raise ValueError("the general form has no weights; its credit is dQ_tot/dQ_i")
+    if header.form == "value":
+        raise ValueError("the form `value` is one number per state or transition; it has no weights")
     weights = raw[0].clamp(min=0) if header.igm == "enforce" else raw[0]  # [B, N]
     return weights if header.scale == "raw" else _sum_to_n(weights)
 

@@ -21,11 +21,11 @@ def interpret(graph: CreditGraph, *, state: Tensor, agents_q: Tensor | None = No
     Args:
         graph: from `parse_graph`.
         state: `[B, S]`, float32, on any device; what the graph makes (zeros, constants) goes to the same device.
-        agents_q: `[B, N]`, float32; needed by the general form, ignored by the weights form.
+        agents_q: `[B, N]`, float32; needed by the general form, ignored by all others.
 
     Returns:
-        Weights `[B, N]` and, if the header says so, a bias `[B, 1]`; in the general form `Q_tot [B, 1]`. Neither scale
-        nor IGM is applied: `apply_form` does that.
+        Weights `[B, N]` and, if the header says so, a bias `[B, 1]`; in the general form `Q_tot [B, 1]`, in the others
+        shares `[B, N]` or values `[B, 1]`. Neither scale nor IGM is applied: `apply_form` and `credit_weights` do that.
     """
     inputs = prepare_inputs(graph, state, agents_q)
     constants = [constant_tensor(c, state.device) for c in graph.constants]

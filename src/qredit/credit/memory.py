@@ -142,8 +142,7 @@ class _Trial:
 
     def check_outputs(self) -> None:
         header = self.graph.header
-        widths = (1,) if header.form == "general" else (header.n_agents, 1)
-        for position, (ref, width) in enumerate(zip(self.graph.outputs, widths, strict=False)):
+        for position, (ref, width) in enumerate(zip(self.graph.outputs, header.output_widths, strict=True)):
             tensor = self.lookup(ref).tensor
             if tensor.dtype != torch.float32 or tuple(tensor.shape) != (self.batch, width):
                 cause = f"it is {list(tensor.shape)} {tensor.dtype} for a batch of {self.batch}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal, NoReturn, get_args
 
 import torch
 
@@ -16,9 +16,12 @@ from qredit.credit.schema import (
     Argument,
     Constant,
     CreditGraph,
+    Form,
     Header,
+    Igm,
     Node,
     Ref,
+    Scale,
     graph_error,
     read_float,
 )
@@ -102,7 +105,7 @@ class _Reader:
             if type(value[name]) is not wanted:
                 self.refuse(f"{name} {shown(value[name])} is no {wanted.__name__}")
         for name, choices in (
-            ("form", ("weights", "general", "shares")), ("scale", ("sum_to_n", "raw")), ("igm", ("enforce", "relax"))
+            ("form", get_args(Form)), ("scale", get_args(Scale)), ("igm", get_args(Igm))
         ):  # fmt: skip
             if value[name] not in choices:
                 self.refuse(f"{name} {shown(value[name])} is none of {', '.join(choices)}")

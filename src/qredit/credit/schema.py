@@ -1,4 +1,4 @@
-"""The credit graph: the tensor program of an accepted credit function, as data.
+"""The credit graph: the tensor program of an accepted function, as data.
 
     {"constants": [{"dtype": "float32", "shape": [3], "values": [1.0, 2.0, 3.0]}],
      "format": 1,
@@ -26,7 +26,7 @@ from typing import Any, Literal, TypeAlias
 from qredit.errors import ArtifactError
 
 FORMAT = 1
-Form = Literal["weights", "general", "shares"]
+Form = Literal["weights", "general", "shares", "value"]
 Scale = Literal["sum_to_n", "raw"]
 Igm = Literal["enforce", "relax"]
 InputName = Literal["state", "agents_q"]
@@ -53,15 +53,17 @@ class Header:
 
     form: Form
     """`weights`: raw outputs are weights `[B, N]` and, if `has_bias`, a bias `[B, 1]`; `general`: `Q_tot [B, 1]`;
-    `shares`: each agent's share of the team reward `[B, N]`, of whole transitions in place of states."""
+    `shares`: each agent's share of the team reward `[B, N]`, of whole transitions in place of states; `value`: one
+    number per state or transition `[B, 1]`, such as a potential, a reward or an exploration bonus."""
     scale: Scale
-    """`sum_to_n` normalises the weights to sum to `N` per state; `raw` leaves their magnitude."""
+    """`sum_to_n` normalises weights and shares to sum to `N` per state; `raw` leaves their magnitude. Nothing else is
+    normalised."""
     igm: Igm
     """`enforce` clamps weights at 0 (IGM: individual-global-max consistency); `relax` lets any sign through."""
     n_agents: int
     """`N`."""
     state_size: int
-    """`S`, the length of the flat state; in the form `shares` that of a transition: state, actions, next state."""
+    """The length of the flat input: `S`, or that of a transition, see `reads_transitions`."""
     has_bias: bool
     """Whether a weights form has a second output, the bias `f_b(s)`."""
 
@@ -71,9 +73,26 @@ class Header:
         return ("state", "agents_q") if self.form == "general" else ("state",)
 
     @property
+    def output_widths(self) -> tuple[int, ...]:
+        """Numbers per row of each raw output."""
+        if self.form in ("general", "value"):
+            return (1,)
+        return (self.n_agents, 1) if self.has_bias else (self.n_agents,)
+
+    @property
     def n_outputs(self) -> int:
         """How many raw outputs the graph has."""
-        return 2 if self.has_bias else 1
+        return len(self.output_widths)
+
+    def reads_transitions(self, state_size: int) -> bool:
+        """Whether the input is a transition: state, each agent's action, next state, `[S + N + S]`; else a state.
+
+        Shares read nothing else. A `value` may read either: its `state_size` tells which, and no `S` leaves a doubt.
+
+        Args:
+            state_size: `S` of one state.
+        """
+        return self.form == "shares" or (self.form == "value" and self.state_size == 2 * state_size + self.n_agents)
 
 
 @dataclass(frozen=True)

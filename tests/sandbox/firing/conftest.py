@@ -53,9 +53,9 @@ class Trial:
         told = json.dumps(verdict.to_json(), ensure_ascii=False).encode()
         if isinstance(verdict, Accepted):  # all these cases give the state back
             states = torch.from_numpy(STATES)
-            (weights,) = interpret(parse_graph(verdict.graph), state=states, agents_q=None)
+            (weights,) = interpret(parse_graph(verdict.payload), state=states, agents_q=None)
             assert torch.equal(weights, states)
-        told += verdict.graph if isinstance(verdict, Accepted) else verdict.message.encode()
+        told += verdict.payload if isinstance(verdict, Accepted) else verdict.message.encode()
         assert [name for name, secret in SECRETS.items() if found_in(told, secret)] == []
         return verdict
 

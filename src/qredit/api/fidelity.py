@@ -1,0 +1,200 @@
+"""`qredit fidelity`: does a credit function rank the agents as the simulator does?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from qredit.api.subjects import load_subject
+from qredit.api.training import BUILTIN, artifact_folder, find_mixer
+from qredit.artifact import CREDIT_GRAPH, load_artifact
+from qredit.errors import ArtifactError, ConfigurationError
+from qredit.files import read_untrusted
+from qredit.marl.truth_settings import TruthSettings
+from qredit.sandbox import Accepted, Rejected, open_jail, verify
+
+if TYPE_CHECKING:
+    from qredit.credit import CreditGraph
+    from qredit.credit.fidelity import Fidelity, Placebos
+    from qredit.probes import Probes
+    from qredit.sandbox import Jail
+    from qredit.subject import Subject
+
+FILE_LIMIT = 1_000_000
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What the functions are compared with."""
+
+    source: Literal["shipped", "measured"]
+    """Whether it ships with the task, or was measured now."""
+    decisive: int
+    """States in which some agent's action is seen to matter; only these count."""
+    measured: int | None
+    """States measured; `None` for a truth that ships."""
+    simulator_steps: int | None
+    """What that cost; `None` for a truth that ships."""
+    settings: TruthSettings
+    """How it was measured."""
+
+
+@dataclass(frozen=True)
+class FidelityResult:
+    """What became of one function; the fields are the keys of the JSON line."""
+
+    function: str
+    """As the user named it."""
+    task: str
+    verdict: Literal["measured", "rejected"]
+    """A file is checked first, as by `qredit check`."""
+    stage: str | None = None
+    message: str | None = None
+    line: int | None = None
+    fidelity: Fidelity | None = None
+    """`None` if it was rejected."""
+    placebos: Placebos | None = None
+    """The same figures for credit that knows nothing."""
+    truth: Truth | None = None
+
+
+def measure_fidelity(
+    functions: Sequence[str],
+    *,
+    task: str | None = None,
+    settings: TruthSettings | None = None,
+    jail: str = "auto",
+    sandbox_image: str | None = None,
+    on_progress: Callable[[int, int], None] = lambda measured, decisive: None,
+) -> list[FidelityResult]:
+    """Compare credit functions, and placebos of each, with the credit that agents truly have.
+
+    Args:
+        functions: Python files (they end in `.py`), folders of artifacts or of runs, names of runs.
+        task: task (name or YAML file) that they are for; by default the one that the artifacts name.
+        settings: how the truth is measured; with the defaults, a truth that ships with the task is used.
+        jail: jail to check files in.
+        sandbox_image: for the `docker` jail, the image with qredit in it.
+        on_progress: told of (states measured, decisive ones among them).
+
+    Raises:
+        ConfigurationError: there is no simulator to measure in, or in no state does any agent's action matter.
+        QreditError: names that do not exist, an artifact for another task, no jail, ...
+    """
+    settings = settings or TruthSettings()
+    subject = load_subject(task or _task_of(functions))
+    graphs = _graphs(functions, subject, jail, sandbox_image)
+    if all(isinstance(graph, Rejected) for graph in graphs.values()):
+        return [_result(name, graph, subject, None, None) for name, graph in graphs.items()]
+    truth, probes = _truth(subject, settings, on_progress)
+    return [_result(name, graph, subject, truth, probes) for name, graph in graphs.items()]
+
+
+def _task_of(functions: Sequence[str]) -> str:
+    """The task that the artifacts were made for."""
+    artifacts = [name for name in functions if name != BUILTIN and not name.endswith(".py")]
+    named = {load_artifact(artifact_folder(name)).task for name in artifacts}
+    # A stranger's artifact must not make us read a file of its choice.
+    if len(named) != 1 or any(name.endswith((".yaml", ".yml")) for name in named):
+        raise ConfigurationError(
+            "what are the functions for",
+            cause=f"the artifacts name {len(named)} tasks"
+            if len(named) != 1
+            else "the artifact names no built-in task",
+            remedy="Give the task's name or its file with --task.",
+        )
+    return named.pop()
+
+
+def _graphs(
+    functions: Sequence[str], subject: Subject, jail: str, sandbox_image: str | None
+) -> Mapping[str, CreditGraph | Rejected]:
+    files = [name for name in functions if name.endswith(".py")]
+    found: dict[str, CreditGraph | Rejected] = {
+        name: _of_artifact(name, subject) for name in functions if name not in files
+    }
+    if files:
+        with open_jail(jail, image=sandbox_image) as opened:
+            found |= {name: _of_file(Path(name), subject, opened) for name in files}
+    return {name: found[name] for name in functions}
+
+
+def _of_artifact(name: str, subject: Subject) -> CreditGraph:
+    from qredit.credit import parse_graph
+
+    if subject.task is None:
+        raise ConfigurationError(subject.name, cause="there is no task", remedy="Give a task's name or its file.")
+    artifact = find_mixer(name, subject.task)
+    graph = parse_graph(artifact.files[CREDIT_GRAPH])
+    size, n_agents = subject.layout.size, subject.n_agents
+    expected = 2 * size + n_agents if graph.header.form == "shares" else size
+    if (graph.header.n_agents, graph.header.state_size) != (n_agents, expected):
+        raise ArtifactError(
+            f"artifact `{artifact.path}`",
+            cause=f"its graph is for {graph.header.n_agents} agents and {graph.header.state_size} numbers, its task "
+            f"`{subject.name}` has {n_agents} and {expected}",
+            remedy="Copy or generate the artifact again.",
+        )
+    return graph
+
+
+def _of_file(file: Path, subject: Subject, jail: Jail) -> CreditGraph | Rejected:
+    from qredit.credit import parse_graph
+
+    verdict = verify(
+        read_untrusted(file, limit=FILE_LIMIT).decode("utf-8", "replace"),
+        layout=subject.layout,
+        n_agents=subject.n_agents,
+        exchangeable=subject.exchangeable,
+        n_actions=subject.n_actions,
+        states=subject.states,
+        transitions=subject.transitions,
+        jail=jail,
+    )
+    return parse_graph(verdict.payload) if isinstance(verdict, Accepted) else verdict
+
+
+def _truth(subject: Subject, settings: TruthSettings, on_progress: Callable[[int, int], None]) -> tuple[Truth, Probes]:
+    from qredit.credit.fidelity import known_rows
+    from qredit.marl.counterfactual import measure_probes
+
+    decisive = len(known_rows(subject.probes))
+    if decisive and settings == TruthSettings():
+        return Truth("shipped", decisive, None, None, settings), subject.probes
+    if subject.task is None or subject.task.environment is None:
+        raise ConfigurationError(
+            f"task `{subject.name}`",
+            cause="it has no simulator in which the true credit could be measured",
+            remedy="Name an `environment` in the task file, or add an array `true_credit` [M, N] to its sample states.",
+        )
+    found = measure_probes(subject.task, settings, on_progress)
+    if not found.decisive:
+        raise ConfigurationError(
+            f"task `{subject.name}`",
+            cause=f"in none of {found.measured} states is any agent's action seen to matter",
+            remedy="Raise --continuations, --horizon or --visited.",
+        )
+    return Truth("measured", found.decisive, found.measured, found.simulator_steps, settings), found.probes
+
+
+def _result(
+    name: str, graph: CreditGraph | Rejected, subject: Subject, truth: Truth | None, probes: Probes | None
+) -> FidelityResult:
+    if isinstance(graph, Rejected):
+        return FidelityResult(name, subject.name, "rejected", graph.stage, graph.message, graph.line, truth=truth)
+    from qredit.credit.fidelity import compare, credit_of, known_rows, placebos
+
+    assert probes is not None
+    assert probes.true_credit is not None
+    rows = known_rows(probes)
+    weights, shares = credit_of(graph, probes).numpy()[rows], probes.true_credit[rows]
+    return FidelityResult(
+        name,
+        subject.name,
+        "measured",
+        fidelity=compare(weights, shares),
+        placebos=placebos(weights, shares),
+        truth=truth,
+    )

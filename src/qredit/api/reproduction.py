@@ -1,0 +1,92 @@
+"""`qredit reproduce`: is an artifact what its recorded replies lead to?"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qredit.agents import export_recording
+from qredit.agents.recording import FILE_NAME as RECORDING
+from qredit.api.generation import Generated, Request, generate
+from qredit.artifact import load_artifact
+from qredit.errors import ArtifactError
+from qredit.graphs import GenerationSettings
+from qredit.runs import Run
+
+if TYPE_CHECKING:
+    from qredit.graphs import Event
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """What came out when an artifact's generation was repeated."""
+
+    same: bool
+    """Whether the very same program was chosen, with the same result of the checks."""
+    expected_sha256: str
+    """SHA-256 of the artifact's payload."""
+    generated: Generated
+    """The repeated generation, with how many prompts differ from the recorded ones."""
+
+
+def reproduce(
+    path: str | Path, *, jail: str = "auto", on_event: Callable[[Event], None] = lambda event: None
+) -> Reproduction:
+    """Repeat the generation of an artifact with its recorded replies, and compare.
+
+    Args:
+        path: the artifact's folder or the run's; the run must still be around it.
+        jail: jail that candidates run in.
+        on_event: told of everything that happens.
+
+    Raises:
+        ArtifactError: no artifact, or nothing recorded beside it.
+        QreditError: what the repeated generation raises.
+    """
+    artifact = load_artifact(path)
+    run = Run(artifact.path.parent)
+    manifest = artifact.manifest
+    try:
+        settings = GenerationSettings(**manifest["settings"])
+        request = Request(
+            str(manifest["task_argument"]),
+            model="replay",
+            kind=str(manifest["program"]),
+            jail=jail,
+            scale=manifest["scale"],
+            igm=manifest["igm"],
+        )
+        expected = str(manifest["checks"]["payload_sha256"])
+    except (KeyError, TypeError) as error:
+        raise _not_repeatable(artifact.path, f"its manifest lacks what a repetition needs ({error!r})") from error
+    with tempfile.TemporaryDirectory() as scratch:
+        generated = generate(
+            request,
+            settings=settings,
+            recording=_recording(run, Path(scratch)),
+            probes=run.path / "probes.npz",
+            on_event=on_event,
+        )
+    found = generated.result
+    same = found.verdict.payload_sha256 == expected and found.chosen == manifest["chosen"]
+    return Reproduction(same, expected, generated)
+
+
+def _recording(run: Run, scratch: Path) -> Path:
+    """The recorded replies of a run, as a recording."""
+    if (run.path / RECORDING).is_file():
+        return run.path / RECORDING
+    if (run.path / "replies.jsonl").is_file():
+        return export_recording(run, scratch)
+    raise _not_repeatable(run.path / "artifact", f"neither `{RECORDING}` nor `replies.jsonl` lies beside it")
+
+
+def _not_repeatable(folder: Path, cause: str) -> ArtifactError:
+    return ArtifactError(
+        f"artifact `{folder}`",
+        cause=cause,
+        remedy="Generate anew with a live model: the command stands in its `CARD.md`.",
+    )
