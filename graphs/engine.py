@@ -174,7 +174,7 @@ class Engine:
             )
             parent = ballot.shas[0] if ballot.incumbent else None
             reply = await self._say(messages, position, parent=parent, schema=verdict_schema(eligible))
-            choice = parse_choice(reply.text, eligible)
+            choice = parse_choice(reply.text, eligible, finish_reason=reply.finish_reason)
             if isinstance(choice, Choice):
                 key = reply_key(self._model.identities["evaluator"], messages, position)
                 return self._choose(state, ballot, choice, key)

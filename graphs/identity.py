@@ -62,7 +62,9 @@ def check_identity(run: Run, identity: dict[str, Any]) -> bool:
         return True
     if not isinstance(noted, dict):
         noted = {}
-    different = [name for name in identity if name != "settings" and noted.get(name) != identity[name]]
+    plain = [name for name in identity if name not in ("settings", "models")]
+    different = [name for name in plain if noted.get(name) != identity[name]]
+    different += _differing_models(noted.get("models"), identity["models"])
     settings = noted.get("settings")
     if not isinstance(settings, dict) or not continues(settings, identity["settings"]):
         different.append("settings")
@@ -78,6 +80,14 @@ def check_identity(run: Run, identity: dict[str, Any]) -> bool:
         return True
     run.update(**{ENTRY: identity})
     return False
+
+
+def _differing_models(noted: Any, models: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What of the models differs in some role: `endpoint`, `model`, `parameters`."""
+    before = noted if isinstance(noted, dict) else {}
+    roles = [(before.get(role), model) for role, model in models.items()]
+    pairs = [(old if isinstance(old, dict) else {}, new) for old, new in roles]
+    return [name for name in ("endpoint", "model", "parameters") if any(o.get(name) != n[name] for o, n in pairs)]
 
 
 def task_of(subject: Subject) -> Task:

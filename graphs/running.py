@@ -82,10 +82,10 @@ def _was_out_of_budget(state: Mapping[str, Any]) -> bool:
 
 async def _answered(waiting: dict[str, Path]) -> list[str]:
     """Wait until some of these prompts have a reply; the interrupts that may go on."""
-    from qredit.agents.human import reply_path
+    from qredit.agents.human import read_reply
 
     while True:
-        answered = [number for number, prompt in waiting.items() if reply_path(prompt).exists()]
+        answered = [number for number, prompt in waiting.items() if read_reply(prompt) is not None]
         if answered:
             return answered
         await asyncio.sleep(POLL_SECONDS)

@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from qredit.agents.messages import Identity, Message, Position, Reply, canonical, prompt_sha256
+from qredit.errors import ArtifactError
 from qredit.files import AppendOnlyLines, read_json_lines, sha256
 
 SCHEMA = 2
@@ -111,6 +112,14 @@ def read_trace(path: Path) -> list[dict[str, Any]]:
     """The records of a trace, oldest first; those of another schema version are left out.
 
     Raises:
-        ArtifactError: missing or damaged.
+        ArtifactError: missing or damaged, or all of another version.
     """
-    return [record for record in read_json_lines(path) if record.get("schema") == SCHEMA]
+    everything = read_json_lines(path)
+    records = [record for record in everything if record.get("schema") == SCHEMA]
+    if everything and not records:
+        raise ArtifactError(
+            f"trace `{path}`",
+            cause=f"it has schema version {everything[0].get('schema')!r}, this qredit reads {SCHEMA}",
+            remedy="Read it with the version of qredit that wrote it.",
+        )
+    return records

@@ -104,16 +104,16 @@ def layout_of(task: Task) -> StateLayout:
 
 def _check(task: Task, spec: EnvironmentSpec, simulator: Simulator) -> None:
     facts = {"n_agents": simulator.n_agents, "time_limit": simulator.time_limit}
-    wrong = [
-        f"`{name}: {getattr(task, name)}`, it has {found}"
+    wrong = {
+        name: f"`{name}: {getattr(task, name)}`, it has {found}"
         for name, found in facts.items()
         if getattr(task, name) != found
-    ]
+    }
     if len(task.actions) != simulator.n_actions:
-        wrong.append(f"{len(task.actions)} `actions`, it has {simulator.n_actions}")
+        wrong["actions"] = f"{len(task.actions)} `actions`, it has {simulator.n_actions}"
     if wrong:
         raise TaskFileError(
-            f"task `{task.name}`",
-            cause=f"the file contradicts the environment `{spec.id}`: {'; '.join(wrong)}",
+            task.where(*wrong),
+            cause=f"the task contradicts the environment `{spec.id}`: {'; '.join(wrong.values())}",
             remedy="Correct the task file: the language model reads it.",
         )

@@ -237,7 +237,7 @@ class _Play:
 def _play(simulator: Simulator, snapshot: Snapshot, joint: Sequence[int], chance: _Chance, discount: float) -> _Play:
     """Take the joint action `[N]` in a saved state and go on with these random numbers."""
     simulator.restore(snapshot)
-    rng = np.random.default_rng(chance.seed)
+    rng = np.random.default_rng()
     result = simulator.step(joint)
     value, weight, steps = float(sum(result.agent_rewards)), 1.0, 1
     for explores, numbers in zip(chance.explores, chance.numbers, strict=True):

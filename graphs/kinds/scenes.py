@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from qredit.credit.fidelity import known_rows
 from qredit.graphs.kinds.kind import Assignment
 from qredit.prompts import figure
 
@@ -24,6 +23,8 @@ def scene_rows(probes: Probes) -> list[int]:
     Where the true credit is known: the states in which it is least even, if possible with another agent ahead in each.
     Else states spread over the probes.
     """
+    from qredit.credit.fidelity import known_rows
+
     known = known_rows(probes)
     if not len(known):
         return sorted({len(probes.states) * k // (SCENES + 1) for k in range(1, SCENES + 1)})
@@ -65,7 +66,7 @@ def _scenes(assignment: Assignment, *, transitions: bool) -> str:
             changed = _fields(subject.layout, probes.next_states[row], unlike=probes.states[row])
             lines.append("  afterwards, where different:" if changed else "  afterwards, nothing is different")
             lines += [f"  {line}" for line in changed]
-        if probes.true_credit is not None and row in known_rows(probes):
+        if probes.true_credit is not None and not np.isnan(probes.true_credit[row]).any():
             shares = ", ".join(f"agent {i} {figure(float(s))}" for i, s in enumerate(probes.true_credit[row]))
             lines.append(f"  measured truth, each agent's part in the variance of the return: {shares}")
     return "\n".join(lines)

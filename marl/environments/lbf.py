@@ -64,6 +64,7 @@ class LevelBasedForaging:
         self._sight = int(self.official.sight)
         self._shows_levels = bool(self.official._observe_agent_levels)
         self._all_available = np.ones((self.n_agents, N_ACTIONS), dtype=np.bool_)
+        self._all_available.setflags(write=False)
         self._food_cells: tuple[tuple[int, int], ...] = ()
         self._last_actions: tuple[int, ...] = ()
 

@@ -86,8 +86,8 @@ def make_mpe(spec: EnvironmentSpec) -> ParticleWorld:
         _check_argument(spec.id, name, value, game.arguments)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what the package imports warns about other packages
-        module = importlib.import_module(game.module)
-    return ParticleWorld(game, module.raw_env(**spec.arguments))
+        official = importlib.import_module(game.module).raw_env(**spec.arguments)
+    return ParticleWorld(game, official)
 
 
 def _check_argument(world: str, name: str, value: object, known: Mapping[str, tuple[float, float]]) -> None:

@@ -64,7 +64,9 @@ def make_official(environment_id: str, arguments: Mapping[str, Any]) -> Any:
         )
     options["reward_type"] = RewardType[options["reward_type"].upper()]
     try:
-        simulator: Any = Warehouse(msg_bits=0, max_inactivity_steps=None, **options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about the precision of a space's bounds that nobody uses
+            simulator: Any = Warehouse(msg_bits=0, max_inactivity_steps=None, **options)
     except AssertionError as error:
         raise ConfigurationError(
             f"environment `{environment_id}`", cause=str(error), remedy="Take an odd number of columns of shelves."

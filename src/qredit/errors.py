@@ -65,13 +65,16 @@ class UnknownNameError(UserError):
         kind: what was looked for, such as `task`.
         name: the name as given.
         known: the names that exist; the nearest are suggested.
+        forms: forms of further names, such as `lbf-inert-K`.
     """
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+    def __init__(self, kind: str, name: str, known: Iterable[str], forms: Iterable[str] = ()) -> None:
         names = sorted(known)
         near = difflib.get_close_matches(name, names, n=3, cutoff=0.5) or names[:8]
         listed = ", ".join(f"`{n}`" for n in near)
         remedy = f"Did you mean {listed}?" if near else f"There is no {kind} yet."
+        if spelled := ", ".join(f"`{form}`" for form in forms):
+            remedy += f" Names of this form exist too: {spelled}."
         super().__init__(f"unknown {kind} `{name}`", cause=f"no {kind} has this name", remedy=remedy)
         self.suggestions = tuple(near)
 

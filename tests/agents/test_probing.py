@@ -16,7 +16,7 @@ from qredit.agents.opening import Endpoint
 from qredit.agents.probing import Observation, probe_endpoint
 from tests.agents.protocol_server import Fault, ProtocolServer, Request, completion, protocol_server
 
-KEY = "sk-canary-0123456789abcdef"
+KEY = "canary.0123"  # looks like no key: only who knows it can take it out
 CODE = "```python\ndef credit(state):\n    return state['x'] * 2\n```"
 FENCED = '```json\n{"choice": 2, "reason": "r", "tips": "t"}\n```'
 TOPICS = [

@@ -9,7 +9,17 @@ import pytest
 
 import qredit.api
 
-NAMES = {"check", "compare", "doctor", "generate", "inspect_run", "load_subject", "quickstart", "train"}
+NAMES = {
+    "check",
+    "compare",
+    "doctor",
+    "generate",
+    "inspect_run",
+    "load_subject",
+    "measure_fidelity",
+    "quickstart",
+    "train",
+}
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))

@@ -9,8 +9,9 @@ import pytest
 
 from qredit.api.subjects import N_PROBE_STATES, flat_subject, load_subject
 from qredit.errors import ConfigurationError, TaskFileError, UnknownNameError
+from qredit.families import family_text
 from qredit.layout import StateField
-from qredit.task import BUILTIN_TASKS, builtin_task_names
+from qredit.task import builtin_task_names
 from tests.cli import world
 
 
@@ -29,7 +30,7 @@ def test_built_in_tasks_bring_their_states(name: str) -> None:
 def test_the_same_task_as_a_file_samples_its_states(tmp_path: Path) -> None:
     """The file of a built-in task, copied, is a user's own: its states are sampled, the same each time."""
     path = tmp_path / "mine.yaml"
-    path.write_text((BUILTIN_TASKS / "lbf-5x5-2p-1f.yaml").read_text())
+    path.write_text(family_text("lbf-5x5-2p-1f") or "")
     first, second = load_subject(str(path)), load_subject(str(path))
     assert np.array_equal(first.states, second.states)
     assert first.states.shape == (N_PROBE_STATES, first.layout.size)

@@ -18,7 +18,7 @@ from tests.cli import world
 from tests.cli.conftest import Cli
 
 FLAT = "def credit(global_state):\n    return global_state[:, :2].abs() + 0.1\n"
-KEYS = {"file", "verdict", "stage", "kind", "message", "line", "warnings", "seconds", "graph_sha256"}
+KEYS = {"file", "verdict", "stage", "kind", "message", "line", "warnings", "seconds", "graph_sha256", "figures"}
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_save(cli: Cli, my_task: Path, tmp_path: Path) -> None:
     assert artifact.files["credit.py"].decode() == world.code(2)
     assert cli("check", "wrong.py", "--task", my_task, "--save", "no").code == 1
     assert not (tmp_path / "no").exists()
-    assert "an artifact holds one credit function" in cli("check", "a", "b", "--task", my_task, "--save", "x").err
+    assert "an artifact holds one program" in cli("check", "a", "b", "--task", my_task, "--save", "x").err
 
 
 ARGUMENTS = [

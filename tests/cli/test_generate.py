@@ -38,7 +38,7 @@ def test_a_task_of_ones_own_and_its_recording(
     assert (data["spend"]["calls"], len(server.requests), data["jail"]) == (CALLS, CALLS, "lockdown")
     artifact = load_artifact(data["artifact"])
     assert set(artifact.files) == {"credit.graph.json", "credit.py", "layout.json", "CARD.md"}
-    assert artifact.manifest["files"]["credit.graph.json"] == data["graph_sha256"]
+    assert artifact.manifest["files"]["credit.graph.json"] == data["payload_sha256"]
     assert load_mixer(data["run"]).n_agents == 2
     everything = [p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()]
     assert [content for content in everything if KEY.encode() in content] == []
@@ -48,7 +48,7 @@ def test_a_task_of_ones_own_and_its_recording(
     monkeypatch.setattr("qredit.prompts.files.ROOM", tmp_path)
     replayed = cli("generate", my_task, "--model", "replay", *SMALL, "--json")
     assert replayed.code == 0, replayed.err
-    assert replayed.json()["graph_sha256"] == data["graph_sha256"]
+    assert replayed.json()["payload_sha256"] == data["payload_sha256"]
     assert replayed.json()["chosen"] == data["chosen"]
     assert f"0 of {CALLS} prompts differ from the recording" in replayed.err
     assert len(server.requests) == CALLS
@@ -159,7 +159,7 @@ def test_a_finished_run_asks_nothing_again(cli: Cli, my_task: Path, server: Prot
     first = cli(*ask(my_task, server, "--json")).json()
     again = cli(*ask(my_task, server, "--json", "--resume", first["run"]))
     assert again.code == 0
-    assert again.json()["graph_sha256"] == first["graph_sha256"]
+    assert again.json()["payload_sha256"] == first["payload_sha256"]
     assert len(server.requests) == CALLS
     assert len(cli("runs", "--json").lines()) == 1
 
@@ -167,8 +167,9 @@ def test_a_finished_run_asks_nothing_again(cli: Cli, my_task: Path, server: Prot
 OTHERS = [
     (["--scale", "raw"], "`scale`"),
     (["--igm", "relax"], "`igm`"),
-    (["--scale", "raw", "--igm", "relax"], "`scale` and `igm`"),
-    (["--rounds", "3"], "`settings`"),
+    (["--scale", "raw", "--igm", "relax"], "`scale`, `igm`"),
+    (["--candidates", "3"], "`settings`"),
+    (["--rounds", "1"], "`settings`"),
     (["--temperature", "1"], "`parameters`"),
 ]
 

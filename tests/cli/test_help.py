@@ -11,7 +11,7 @@ import pytest
 import qredit
 from tests.cli.conftest import Cli
 
-COMMANDS = ("quickstart", "tasks", "runs", "generate", "check", "train", "compare", "inspect", "doctor")
+COMMANDS = ("quickstart", "tasks", "runs", "generate", "check", "fidelity", "train", "compare", "inspect", "doctor")
 HEAVY = (
     "torch",
     "numpy",
@@ -43,7 +43,7 @@ def test_every_command_has_help(cli: Cli, command: str, flag: str) -> None:
 
 def test_every_option_is_explained(cli: Cli) -> None:
     """An option of the generated kind whose field has no docstring would stand there bare."""
-    for command in ("generate", "train", "compare"):
+    for command in ("generate", "fidelity", "train", "compare"):
         entries = cli(command, "--help").out.split("\n  --")[1:]
         for entry in entries:
             words = " ".join(entry.split()).split(" ")

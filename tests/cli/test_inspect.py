@@ -162,7 +162,7 @@ def test_a_forged_trace(cli: Cli, tmp_path: Path, change: dict[str, object]) -> 
     (tmp_path / "secret.py").write_text("the secret")
     run = create_run("generate", "x", {})
     first, second = FORGED
-    lines = [json.dumps({"schema": 1, **record}) for record in ({**first, **change}, second)]
+    lines = [json.dumps({"schema": 2, **record}) for record in ({**first, **change}, second)]
     run.trace_path.write_text("\n".join(lines) + "\n")
     for arguments in ([], ["--code", "1"]):
         done = cli("inspect", run.path, *arguments, "--json")
@@ -174,7 +174,7 @@ def test_a_forged_trace(cli: Cli, tmp_path: Path, change: dict[str, object]) -> 
 @pytest.mark.parametrize("missing", ["type", "id", "round", "verdict"])
 def test_a_trace_that_lacks_something(cli: Cli, missing: str) -> None:
     run = create_run("generate", "x", {})
-    record = {"schema": 1, **FORGED[0]}
+    record = {"schema": 2, **FORGED[0]}
     del record[missing]
     run.trace_path.write_text(json.dumps(record) + "\n")
     error = cli("inspect", run.path, "--json").error()

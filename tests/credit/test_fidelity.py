@@ -65,7 +65,8 @@ def test_means_and_intervals_over_states() -> None:
     """Three states of which two agree: the bootstrap of a mean of three numbers, drawn again here."""
     weights, truth = np.array([[2.0, 1], [2, 1], [1, 2]]), np.array([[0.9, 0.1], [0.7, 0.3], [0.8, 0.2]])
     found = compare(weights, truth)
-    assert (found.n_states, found.top1, found.tau) == (3, pytest.approx(2 / 3), pytest.approx(1 / 3))
+    assert found.n_states == 3
+    assert (found.top1, found.tau) == pytest.approx((2 / 3, 1 / 3))
     rows = np.random.default_rng(SEED).integers(3, size=(RESAMPLES, 3))
     means = np.array([1.0, 1, -1])[rows].mean(axis=1)
     assert (found.tau_low, found.tau_high) == pytest.approx(tuple(np.percentile(means, (2.5, 97.5))))
@@ -73,14 +74,14 @@ def test_means_and_intervals_over_states() -> None:
 
 
 def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
-    """Credit that is right with probability 0.7 in 60 states, 200 times: 95 % of the intervals hold 0.7."""
+    """Credit that is right with probability 0.7 in 40 states, 100 times: 95 % of the intervals hold 0.7."""
     rng = np.random.default_rng(0)
-    truth = np.tile([0.9, 0.1], (60, 1))
+    truth = np.tile([0.9, 0.1], (40, 1))
     held = 0
-    for _ in range(200):
-        found = compare(np.where(rng.random((60, 1)) < 0.7, [2.0, 1.0], [1.0, 2.0]), truth)
+    for _ in range(100):
+        found = compare(np.where(rng.random((40, 1)) < 0.7, [2.0, 1.0], [1.0, 2.0]), truth)
         held += found.top1_low <= 0.7 <= found.top1_high
-    assert 180 <= held <= 198
+    assert 86 <= held <= 99
 
 
 @given(st.integers(2, 6), st.integers(0, 2**32 - 1))
@@ -96,23 +97,23 @@ def test_the_order_of_the_agents_does_not_matter(n_agents: int, seed: int) -> No
 
 def test_placebos_know_nothing() -> None:
     rng = np.random.default_rng(0)
-    truth = rng.dirichlet(np.ones(4), 300)
+    truth = rng.dirichlet(np.ones(4), 100)
     found = placebos(truth, truth)  # the credit is the truth itself
     assert (found.uniform.top1, found.uniform.tau) == (0.25, 0)
     # Three cyclic shifts of four agents: never the best one again.
     assert found.agents_permuted.top1 == 0
     assert found.agents_permuted.tau < 0
     for blind in (found.time_shuffled, found.random):
-        assert blind.top1 == pytest.approx(0.25, abs=0.03)
-        assert blind.tau == pytest.approx(0, abs=0.04)
+        assert blind.top1 == pytest.approx(0.25, abs=0.04)
+        assert blind.tau == pytest.approx(0, abs=0.06)
 
 
 def test_agents_permuted_is_the_mean_over_all_cyclic_shifts() -> None:
     """Two states of three agents: the shifts of (3, 2, 1) are (1, 3, 2) and (2, 1, 3), tau -1/3 each."""
     found = placebos(np.array([[3.0, 2, 1], [3, 2, 1]]), np.array([[0.6, 0.3, 0.1], [0.6, 0.3, 0.1]]))
-    assert (found.agents_permuted.top1, found.agents_permuted.tau) == (0, pytest.approx(-1 / 3))
+    assert (found.agents_permuted.top1, found.agents_permuted.tau) == pytest.approx((0, -1 / 3))
     # The credit is the same in both states, so that shuffling states changes nothing.
-    assert (found.time_shuffled.top1, found.time_shuffled.tau) == (1, pytest.approx(1))
+    assert (found.time_shuffled.top1, found.time_shuffled.tau) == pytest.approx((1, 1))
 
 
 @pytest.mark.parametrize("n_states", [1, 2])
@@ -184,7 +185,7 @@ def test_shares_read_transitions() -> None:
 
 def test_the_general_form_gives_gradients_without_sign() -> None:
     """`Q_tot = s_0 Q_0 - s_1 Q_1`: gradients `s_0` and `-s_1`, whatever Q is."""
-    nodes = [
+    nodes: list[dict[str, Any]] = [
         {"op": "aten.mul.Tensor", "args": ["agents_q", "state"]},
         {"op": "aten.slice.Tensor", "args": ["n0", 1, 0, 1]},
         {"op": "aten.slice.Tensor", "args": ["n0", 1, 1, 2]},

@@ -1,18 +1,19 @@
-"""`qredit check`: credit functions in files, through the gate, the jail and the contract."""
+"""`qredit check`: programs in files, through the gate, the jail and the contract."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import qredit
 from qredit.api.publishing import layout_file
-from qredit.artifact import CREDIT_GRAPH, save_artifact
+from qredit.artifact import save_artifact
 from qredit.errors import ArtifactError, ConfigurationError, InfrastructureError, QreditError
 from qredit.files import read_untrusted
+from qredit.graphs.kinds import Assignment, Kind, kind_named
 from qredit.sandbox import Accepted, Jail, Verdict, open_jail, verify
 from qredit.subject import Subject
 
@@ -33,17 +34,21 @@ class CheckResult:
     warnings: tuple[str, ...] = ()
     seconds: float = 0.0
     graph_sha256: str | None = None
+    figures: str | None = None
+    """What was measured on it, if that was asked for."""
 
 
 def check(
     files: Iterable[Path],
     subject: Subject,
     *,
+    kind: str | None = None,
     jail: str = "auto",
     sandbox_image: str | None = None,
     igm: Literal["enforce", "relax"] = "enforce",
     scale: Literal["sum_to_n", "raw"] = "sum_to_n",
     gate: bool = True,
+    figures: bool = False,
     save: Path | None = None,
 ) -> Iterator[CheckResult]:
     """Check files one after the other in one jail; a file that breaks the jail does not stop the others.
@@ -51,15 +56,18 @@ def check(
     Args:
         files: Python files; with `save` exactly one. They are taken one by one, so they may come as they are saved.
         subject: what the functions are for.
+        kind: kind of program; by default any that gives credit.
         jail: jail to run in.
         sandbox_image: for the `docker` jail, the image with qredit in it; by default this machine's Python is mounted.
         igm: whether negative weights are clamped at 0 or kept.
         scale: whether weights are normalised to sum to N.
         gate: whether the syntax gate runs before the jail.
+        figures: whether accepted programs are measured as in a generation.
         save: folder to write an artifact of the one file to, if it is accepted.
 
     Raises:
-        ConfigurationError: `save` with several files.
+        ConfigurationError: `save` with several files, or a named kind without the gate.
+        UnknownNameError: no such kind.
         JailUnavailableError: no jail works on this machine; nothing was executed.
     """
     if save is not None:
@@ -67,48 +75,48 @@ def check(
         if len(given) != 1:
             raise ConfigurationError(
                 f"{len(given)} files and one folder `{save}`",
-                cause="an artifact holds one credit function",
+                cause="an artifact holds one program",
                 remedy="Check the files one by one with --save.",
             )
+    wanted = None if kind is None else kind_named(kind)
+    if wanted is not None and not gate:
+        raise ConfigurationError(
+            f"kind `{wanted.name}` without the gate",
+            cause="a kind's own check always has it",
+            remedy="Leave out --kind or --no-gate.",
+        )
+    assignment = Assignment(subject, scale=scale, igm=igm)
     with open_jail(jail, image=sandbox_image) as opened:
         for file in files:
             started = time.perf_counter()
             try:
                 source = read_untrusted(file, limit=FILE_LIMIT).decode("utf-8", "replace")
-                verdict = _verify(source, subject, opened, igm=igm, scale=scale, gate=gate)
+                if wanted is not None:
+                    verdict = wanted.check(source, assignment, opened)
+                else:
+                    verdict = _any_credit(source, assignment, opened, gate=gate)
             except (InfrastructureError, ArtifactError) as error:
                 yield _error(file, error, time.perf_counter() - started)
-            else:
-                if save is not None and isinstance(verdict, Accepted):
-                    _save(save, source, verdict, subject, {"scale": scale, "igm": igm, "jail": opened.name})
-                yield _result(file, verdict)
+                continue
+            found = _result(file, verdict)
+            if isinstance(verdict, Accepted):
+                its_kind = wanted or kind_named(verdict.form)
+                if figures:
+                    found = replace(found, figures=figures_of(its_kind, assignment, verdict))
+                if save is not None:
+                    _save(save, source, verdict, its_kind, assignment, opened.name)
+            yield found
 
 
-def _save(folder: Path, source: str, verdict: Accepted, subject: Subject, settings: Mapping[str, str]) -> None:
-    manifest = {
-        "kind": "credit",
-        "task": subject.name,
-        "qredit": qredit.__version__,
-        "form": verdict.form,
-        **settings,
-        "n_agents": subject.n_agents,
-        "probe_states": len(subject.states),
-        "model": None,
-        "checks": {"warnings": list(verdict.warnings), "vdn_difference": verdict.vdn_difference},
-    }
-    files = {CREDIT_GRAPH: verdict.payload, "credit.py": source.encode("utf-8", "replace"), **layout_file(subject)}
-    save_artifact(folder, manifest=manifest, files=files)
+def figures_of(kind: Kind, assignment: Assignment, accepted: Accepted) -> str:
+    """What an evaluator would be shown about a program."""
+    scorer = kind.scorer(assignment)
+    lines = [kind.measure(accepted, assignment), *([scorer(accepted).text] if scorer else [])]
+    return "\n".join(lines)
 
 
-def _verify(
-    source: str,
-    subject: Subject,
-    jail: Jail,
-    *,
-    igm: Literal["enforce", "relax"],
-    scale: Literal["sum_to_n", "raw"],
-    gate: bool,
-) -> Verdict:
+def _any_credit(source: str, assignment: Assignment, jail: Jail, *, gate: bool) -> Verdict:
+    subject = assignment.subject
     return verify(
         source,
         layout=subject.layout,
@@ -116,11 +124,36 @@ def _verify(
         exchangeable=subject.exchangeable,
         n_actions=subject.n_actions,
         states=subject.states,
+        transitions=subject.transitions,
         jail=jail,
-        scale=scale,
-        igm=igm,
+        scale=assignment.scale,
+        igm=assignment.igm,
         gate=gate,
     )
+
+
+def _save(folder: Path, source: str, verdict: Accepted, kind: Kind, assignment: Assignment, jail: str) -> None:
+    subject = assignment.subject
+    manifest = {
+        "kind": kind.artifact_kind,
+        "program": kind.name,
+        "task": subject.name,
+        "qredit": qredit.__version__,
+        "form": verdict.form,
+        "scale": assignment.scale,
+        "igm": assignment.igm,
+        "jail": jail,
+        "n_agents": subject.n_agents,
+        "probe_states": len(subject.states),
+        "model": None,
+        "checks": {"warnings": list(verdict.warnings), "vdn_difference": verdict.vdn_difference},
+    }
+    files = {
+        kind.payload_file: verdict.payload,
+        kind.source_file: source.encode("utf-8", "replace"),
+        **layout_file(subject),
+    }
+    save_artifact(folder, manifest=manifest, files=files)
 
 
 def _result(file: Path, verdict: Verdict) -> CheckResult:

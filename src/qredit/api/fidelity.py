@@ -14,6 +14,7 @@ from qredit.errors import ArtifactError, ConfigurationError
 from qredit.files import read_untrusted
 from qredit.marl.truth_settings import TruthSettings
 from qredit.sandbox import Accepted, Rejected, open_jail, verify
+from qredit.task import is_task_file
 
 if TYPE_CHECKING:
     from qredit.credit import CreditGraph
@@ -97,7 +98,7 @@ def _task_of(functions: Sequence[str]) -> str:
     artifacts = [name for name in functions if name != BUILTIN and not name.endswith(".py")]
     named = {load_artifact(artifact_folder(name)).task for name in artifacts}
     # A stranger's artifact must not make us read a file of its choice.
-    if len(named) != 1 or any(name.endswith((".yaml", ".yml")) for name in named):
+    if len(named) != 1 or any(is_task_file(name) for name in named):
         raise ConfigurationError(
             "what are the functions for",
             cause=f"the artifacts name {len(named)} tasks"
@@ -112,12 +113,13 @@ def _graphs(
     functions: Sequence[str], subject: Subject, jail: str, sandbox_image: str | None
 ) -> Mapping[str, CreditGraph | Rejected]:
     files = [name for name in functions if name.endswith(".py")]
+    sources = {name: read_untrusted(Path(name), limit=FILE_LIMIT).decode("utf-8", "replace") for name in files}
     found: dict[str, CreditGraph | Rejected] = {
         name: _of_artifact(name, subject) for name in functions if name not in files
     }
     if files:
         with open_jail(jail, image=sandbox_image) as opened:
-            found |= {name: _of_file(Path(name), subject, opened) for name in files}
+            found |= {name: _of_source(source, subject, opened) for name, source in sources.items()}
     return {name: found[name] for name in functions}
 
 
@@ -140,11 +142,11 @@ def _of_artifact(name: str, subject: Subject) -> CreditGraph:
     return graph
 
 
-def _of_file(file: Path, subject: Subject, jail: Jail) -> CreditGraph | Rejected:
+def _of_source(source: str, subject: Subject, jail: Jail) -> CreditGraph | Rejected:
     from qredit.credit import parse_graph
 
     verdict = verify(
-        read_untrusted(file, limit=FILE_LIMIT).decode("utf-8", "replace"),
+        source,
         layout=subject.layout,
         n_agents=subject.n_agents,
         exchangeable=subject.exchangeable,
@@ -152,6 +154,7 @@ def _of_file(file: Path, subject: Subject, jail: Jail) -> CreditGraph | Rejected
         states=subject.states,
         transitions=subject.transitions,
         jail=jail,
+        igm=subject.task.igm if subject.task is not None else "enforce",
     )
     return parse_graph(verdict.payload) if isinstance(verdict, Accepted) else verdict
 

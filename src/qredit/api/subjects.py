@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qredit.errors import ConfigurationError, TaskFileError
+from qredit.errors import ConfigurationError
 from qredit.layout import StateField, StateLayout
 from qredit.probes import Probes, load_probes
 from qredit.prompts import probe_states_path
 from qredit.subject import Subject
-from qredit.task import Task, parse_task, task_path
+from qredit.task import Task, is_task_file, read_task
 
 N_PROBE_STATES = 256
 PROBE_SEED = 0
@@ -25,23 +25,18 @@ def load_subject(name_or_path: str) -> Subject:
         UnknownNameError: no such task, adapter or environment.
         TaskFileError: the task file or its states cannot be used.
     """
-    path = task_path(name_or_path)
-    task = parse_task(path)
+    source = read_task(name_or_path)
+    task = source.task
     layout = task.own_layout()
     if layout is not None and task.states is not None:
-        return _subject(task, layout, _load(_beside(path, task.states), task, layout))
+        return _subject(task, layout, _load((source.folder or Path()) / task.states, task, layout))
     from qredit.marl import layout_of, sample_probes
 
     layout = layout_of(task)
     shipped = probe_states_path(task.name)
-    if not is_file(name_or_path) and shipped.is_file():
+    if not is_task_file(name_or_path) and shipped.is_file():
         return _subject(task, layout, _load(shipped, task, layout))
     return _subject(task, layout, sample_probes(task, N_PROBE_STATES, PROBE_SEED))
-
-
-def is_file(name_or_path: str) -> bool:
-    """Whether the user named a task file of their own; its name may be that of a built-in task."""
-    return name_or_path.endswith((".yaml", ".yml"))
 
 
 def flat_subject(
@@ -77,13 +72,3 @@ def _subject(task: Task, layout: StateLayout, probes: Probes) -> Subject:
 
 def _load(path: Path, task: Task, layout: StateLayout) -> Probes:
     return load_probes(path, size=layout.size, n_agents=task.n_agents, n_actions=len(task.actions))
-
-
-def _beside(task_file: Path, name: str) -> Path:
-    if Path(name).name != name:
-        raise TaskFileError(
-            f"task file `{task_file}`",
-            cause=f"`states: {name}` is not a plain file name",
-            remedy="Put the file of sample states beside the task file and give its name only.",
-        )
-    return task_file.parent / name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -9,6 +10,7 @@ import typer
 
 from qredit.api.watching import files_as_saved
 from qredit.cli.console import JsonOption, command, out, plain, print_json
+from qredit.cli.options import TrustEnvOption
 from qredit.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -30,6 +32,14 @@ def check(
         int | None, typer.Option(help="Without a task: actions per agent, for `share` functions.")
     ] = None,
     states: Annotated[Path | None, typer.Option(help="Without a task: `.npz` with real states [M, S].")] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(help="Kind of program, such as describe; default: any function that gives credit."),
+    ] = None,
+    figures: Annotated[
+        bool,
+        typer.Option("--figures", help="Show what an evaluator is shown: credit, sensitivity, scenes, score."),
+    ] = False,
     gate: Annotated[bool, typer.Option(help="Run the syntax gate before the jail.")] = True,
     jail: Annotated[str, typer.Option(help="Jail to run in: auto, bubblewrap, lockdown or docker.")] = "auto",
     sandbox_image: Annotated[
@@ -45,6 +55,7 @@ def check(
     save: Annotated[
         Path | None, typer.Option(help="Folder to write an artifact to, ready for training, if the file is accepted.")
     ] = None,
+    trust_env: TrustEnvOption = False,
     watch: Annotated[bool, typer.Option("--watch", help="Check a file again on each save, until Ctrl-C.")] = False,
     json_output: JsonOption = False,
 ) -> None:
@@ -60,6 +71,8 @@ def check(
     for result in api.check(
         files_as_saved(files) if watch else files,
         subject,
+        kind=kind,
+        figures=figures,
         jail=jail,
         sandbox_image=sandbox_image,
         igm=igm,
@@ -104,5 +117,7 @@ def _show(result: CheckResult) -> None:
         console.print(plain(f"  {result.message}"), soft_wrap=True)
     for warning in result.warnings:
         console.print(plain(f"  warning: {warning}"), soft_wrap=True)
+    if result.figures:
+        console.print(plain(textwrap.indent(result.figures, "  ")), soft_wrap=True)
     if result.graph_sha256:
         console.print(plain(f"  credit graph {result.graph_sha256}"), soft_wrap=True)

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from qredit.cli.console import JsonOption, command, err, out, plain, print_json
-from qredit.cli.options import with_settings
+from qredit.cli.options import TrustEnvOption, with_settings
 from qredit.marl.truth_settings import TruthSettings
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def fidelity(
         str | None,
         typer.Option(help="For the docker jail: image with qredit in it; default: mount this machine's Python."),
     ] = None,
+    trust_env: TrustEnvOption = False,
     json_output: JsonOption = False,
 ) -> None:
     """Compare credit with the simulator's truth: who matters, when one agent's action is varied? Beside placebos."""

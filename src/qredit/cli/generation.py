@@ -226,7 +226,7 @@ def show_generated(generated: Generated) -> None:
         "time": f"{generated.seconds:.1f} s",
         "jail": generated.jail,
     }
-    if spend.usd is not None:
+    if spend.usd:  # a model on this machine costs nothing
         rows["cost"] = f"{spend.usd:.4f} USD by list price"
     if generated.result.score is not None:
         rows["score"] = f"{generated.result.score:.3f}"

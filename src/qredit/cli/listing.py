@@ -17,8 +17,19 @@ def register(app: typer.Typer) -> None:
     command(app, "runs")(runs)
 
 
-def tasks(json_output: JsonOption = False) -> None:
-    """List the built-in tasks."""
+def tasks(
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON Schema of a task file instead, for editors.")
+    ] = False,
+    json_output: JsonOption = False,
+) -> None:
+    """List the built-in tasks, or describe the form of a task file."""
+    if schema:
+        from qredit.task_schema import schema_text
+
+        typer.echo(schema_text(), nl=False)
+        return
+    from qredit.families import FAMILIES
     from qredit.prompts import recording_path
     from qredit.task import builtin_task_names, load_task
 
@@ -35,7 +46,10 @@ def tasks(json_output: JsonOption = False) -> None:
         has = "yes" if task.name in recorded else "no"
         table.add_row(plain(task.name), str(task.n_agents), has, plain(task.title))
     out().print(table)
-    err().print("Your own: a YAML file in the same form; `generate`, `train` and `compare` take its path.", style="dim")
+    forms = ", ".join(family.shown for family in FAMILIES)
+    err().print(plain(f"Further ones by names of the form {forms}.", "dim"), soft_wrap=True)
+    own = f"Your own: a YAML file that `{program()} init` writes; all commands take its path."
+    err().print(plain(own, "dim"), soft_wrap=True)
 
 
 def runs(

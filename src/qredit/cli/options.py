@@ -14,8 +14,9 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from qredit.trust import TRUST_VARIABLE
+
 R = TypeVar("R")
-TRUST_VARIABLE = "QREDIT_TRUST_ENV"
 
 
 def _trust(value: bool) -> bool:

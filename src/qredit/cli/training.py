@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from qredit.cli.console import JsonOption, command, err, out, plain, print_json
-from qredit.cli.options import with_settings
+from qredit.cli.options import TrustEnvOption, with_settings
 from qredit.errors import ConfigurationError
 from qredit.marl.settings import TrainSettings
 
@@ -34,6 +34,7 @@ def train(
     settings: TrainSettings,
     mixer: MixerOption = None,
     resume: Annotated[str | None, typer.Option(help="Training run to go on with, with the same settings.")] = None,
+    trust_env: TrustEnvOption = False,
     json_output: JsonOption = False,
 ) -> None:
     """Train one algorithm on a task. The language model's Python is never executed here."""
@@ -76,6 +77,7 @@ def compare(
     mixer: MixerOption = None,
     jobs: Annotated[int | None, typer.Option(help="Trainings at the same time; default: one per core.", min=1)] = None,
     resume: Annotated[str | None, typer.Option(help="Comparison to go on with, with the same settings.")] = None,
+    trust_env: TrustEnvOption = False,
     json_output: JsonOption = False,
 ) -> None:
     """Train several algorithms with identical settings, and show what that shows: table and learning curves."""

@@ -53,7 +53,9 @@ class Clock:
         return np.array([[self.seed], [self.time]], dtype=np.float32)
 
     def available_actions(self) -> NDArray[np.bool_]:
-        return np.array([[0, 1, 2], [3, 4, 5]]) != self.time
+        numbers = np.array([[0, 1, 2], [3, 4, 5]])
+        free: NDArray[np.bool_] = numbers != self.time
+        return free
 
     def save(self) -> Snapshot:
         raise NotImplementedError

@@ -7,10 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from qredit.errors import ConfigurationError, TaskFileError, UnknownNameError
+from qredit.families import family_text
+from qredit.marl.adapters import make_simulator
 from qredit.marl.environments.mpe import ParticleWorld
 from qredit.marl.environments.opponents import adversary_action, prey_action
+from qredit.marl.environments.particles import DIRECTIONS
+from qredit.task import Task, load_task
 from tests.marl.environments.particle_worlds import DOWN, EVERY, LEFT, NONE, RIGHT, UP, Arguments, made, put, scene
 
 
@@ -192,6 +197,20 @@ def test_reward_of_the_good_agents() -> None:
     goal = simulator.official.world.agents[0].goal_a.name
     put(simulator, {goal: (0.0, 0.0), "adversary_0": (3.0, 4.0), "agent_0": (0.0, 2.0), "agent_1": (-0.5, 0.0)})
     assert simulator.step([NONE, NONE]).agent_rewards == pytest.approx((4.5, 4.5))
+
+
+@pytest.mark.parametrize("name", ["mpe-spread-3", "mpe-spread-6", "mpe-spread-4", "mpe-tag", "mpe-adversary"])
+def test_the_tasks_fit_their_simulators(name: str) -> None:
+    """Numbers of agents and actions and the limit are compared in `make_simulator`."""
+    text = family_text(name)
+    task = Task.model_validate(yaml.safe_load(text)) if text else load_task(name)
+    simulator: Any = make_simulator(task)
+    assert task.actions == ("NONE", "LEFT", "RIGHT", "DOWN", "UP")
+    assert DIRECTIONS.tolist() == [[0, 0], [-1, 0], [1, 0], [0, -1], [0, 1]]
+    if text:
+        assert f"taken {task.n_agents / 2:g} times" in " ".join(task.reward.split())
+        assert {agent.size for agent in simulator.official.world.agents} == {0.15}
+    assert task.exchangeable_agents
 
 
 # Snapshots

@@ -17,8 +17,20 @@ from hypothesis import strategies as st
 from qredit.marl.environments.inert import InertAgents
 from qredit.marl.environments.lbf import LevelBasedForaging
 from qredit.marl.environments.matrix import MatrixGame
+from qredit.marl.environments.rware import Warehouse
 from qredit.marl.random_policy import random_actions
-from tests.marl.environments.perturbations import LBF, MATRIX, Change, inside
+from tests.marl.environments.particle_worlds import made
+from tests.marl.environments.perturbations import (
+    ADVERSARY,
+    LBF,
+    MATRIX,
+    SPREAD,
+    TAG,
+    WAREHOUSE,
+    Change,
+    carry_a_request,
+    inside,
+)
 
 if TYPE_CHECKING:
     from qredit.marl.environments.simulator import Simulator
@@ -36,6 +48,8 @@ class Case:
     """Over how many episodes the scripted team is compared with a random one."""
     steps_before: int = 2
     """Random steps before the entities are changed, so that what happens at the start is past."""
+    prepare: Change = lambda simulator: None
+    """Brings about a situation in which every entity is to be seen."""
 
 
 CASES = (
@@ -45,6 +59,14 @@ CASES = (
     Case("lbf-9x12-5p-4f", lambda: LevelBasedForaging("Foraging-9x12-5p-4f-v3"), LBF),
     Case("matrix-climbing", lambda: MatrixGame("climbing"), MATRIX),
     Case("matrix-penalty-25", lambda: MatrixGame("penalty-25"), MATRIX),
+    Case("mpe-spread-3", lambda: made("simple_spread_v3"), SPREAD),
+    Case("mpe-spread-6", lambda: made("simple_spread_v3", {"N": 6}), SPREAD, episodes=6),
+    Case("mpe-tag", lambda: made("simple_tag_v3"), TAG),
+    Case("mpe-adversary", lambda: made("simple_adversary_v3"), ADVERSARY),
+    Case("rware-tiny-2ag", lambda: Warehouse("rware-tiny-2ag-v2"), WAREHOUSE, episodes=2, prepare=carry_a_request),
+    Case("rware-tiny-4ag", lambda: Warehouse("rware-tiny-4ag-v2"), WAREHOUSE, episodes=2, prepare=carry_a_request),
+    Case("rware-small-4ag", lambda: Warehouse("rware-small-4ag-v2"), WAREHOUSE, episodes=2, prepare=carry_a_request),
+    Case("spread-inert-2", lambda: InertAgents(made("simple_spread_v3"), 2), inside(SPREAD)),
     Case("lbf-inert-3", lambda: InertAgents(LevelBasedForaging("Foraging-2s-8x8-2p-2f-coop-v3"), 3), inside(LBF)),
     Case("matrix-inert-1", lambda: InertAgents(MatrixGame("climbing"), 1), inside(MATRIX)),
 )
@@ -158,6 +180,7 @@ def test_exactly_the_fields_that_declare_an_entity_follow_it(case: Case) -> None
     for entity, change in case.changes.items():
         simulator.reset(11)
         story(simulator, np.random.default_rng(0), case.steps_before)
+        case.prepare(simulator)
         before = simulator.state()
         change(simulator)
         after = simulator.state()
