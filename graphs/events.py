@@ -22,6 +22,7 @@ EventKind = Literal[
     "converged",
     "out_of_budget",
     "waiting",
+    "measuring",
     "stopping",
     "drift",
     "finished",

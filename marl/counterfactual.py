@@ -79,7 +79,7 @@ def measure_probes(
     shares = np.full((len(situations), simulator.n_agents), np.nan, dtype=np.float32)
     measured = decisive = steps = 0
     for row in generator(Stream.COUNTERFACTUAL, settings.seed).permutation(len(situations)).tolist():
-        if decisive == settings.states:
+        if decisive == settings.states or (settings.most_steps and steps >= settings.most_steps):
             break
         credit = credit_in(simulator, situations[row].snapshot, situations[row].actions.tolist(), settings, row)
         shares[row] = credit.shares
@@ -237,7 +237,7 @@ class _Play:
 def _play(simulator: Simulator, snapshot: Snapshot, joint: Sequence[int], chance: _Chance, discount: float) -> _Play:
     """Take the joint action `[N]` in a saved state and go on with these random numbers."""
     simulator.restore(snapshot)
-    rng = np.random.default_rng()
+    rng = np.random.default_rng(chance.seed)
     result = simulator.step(joint)
     value, weight, steps = float(sum(result.agent_rewards)), 1.0, 1
     for explores, numbers in zip(chance.explores, chance.numbers, strict=True):

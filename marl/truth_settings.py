@@ -16,6 +16,8 @@ class TruthSettings:
     """Decisive states to find: those in which some agent's action matters."""
     visited: int = 256
     """States of rollouts among which decisive ones are looked for."""
+    most_steps: int = 0
+    """Simulator steps after which no further state is measured; 0 is no limit."""
     continuations: int = 8
     """Continuations of each alternative, and four times as many where these leave open whether any action matters; all
     alternatives of a state share their random numbers."""
@@ -29,7 +31,7 @@ class TruthSettings:
     """Seed of the rollouts and of the continuations."""
 
     def __post_init__(self) -> None:
-        least = {"states": 1, "visited": 1, "continuations": 3, "horizon": 0, "seed": 0}
+        least = {"states": 1, "visited": 1, "most_steps": 0, "continuations": 3, "horizon": 0, "seed": 0}
         problems = [
             f"`{n}` is {getattr(self, n)}, at least {m} is needed" for n, m in least.items() if getattr(self, n) < m
         ]

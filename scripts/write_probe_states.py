@@ -17,6 +17,8 @@ from qredit.task import builtin_task_names, load_task
 
 SETTINGS = TruthSettings()
 """The defaults: `qredit fidelity` uses the shipped credit when asked for nothing else."""
+SLOW = {"rware": TruthSettings(states=20)}
+"""By adapter: a warehouse takes half a minute per state, and one state in five tells its agents apart."""
 
 
 def show(measured: int, decisive: int) -> None:
@@ -28,7 +30,9 @@ def show(measured: int, decisive: int) -> None:
 for name in sys.argv[1:] or builtin_task_names():
     started = time.perf_counter()
     print(name, file=sys.stderr)  # noqa: T201
-    found = measure_probes(load_task(name), SETTINGS, show)
+    task = load_task(name)
+    settings = SLOW.get(task.environment.adapter, SETTINGS) if task.environment is not None else SETTINGS
+    found = measure_probes(task, settings, show)
     path = probe_states_path(name)
     save_probes(path, found.probes)
     print(  # noqa: T201

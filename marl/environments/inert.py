@@ -81,7 +81,9 @@ class InertAgents:
 def _about_the_first(n: int, field: StateField) -> StateField:
     if not field.agent_axes:
         return field
-    return dataclasses.replace(field, agent_axes=(), meaning=f"{field.meaning} Only about the first {n} agents.")
+    return dataclasses.replace(
+        field, agent_axes=(), others_axis=None, meaning=f"{field.meaning} Only about the first {n} agents."
+    )
 
 
 def _active(n_agents: int) -> StateField:

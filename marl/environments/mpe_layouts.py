@@ -57,6 +57,7 @@ def spread_layout(counts: Counts) -> StateLayout:
             "What each agent hears from the others; in this task nobody speaks, so it is always 0.",
             ("message",),
             (0,),
+            1,
         )
         if others
         else None,
@@ -148,4 +149,5 @@ def _offsets(
         f"Position of {which} minus the position of the agent of this row, x and y{order}.",
         entities,
         (0,),
+        1 if what == "other_agent" else None,
     )

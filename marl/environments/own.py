@@ -6,9 +6,7 @@ is what the agents observe.
 
 from __future__ import annotations
 
-import copy
 import math
-import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,6 +15,7 @@ import numpy as np
 
 from qredit.errors import ConfigurationError, TaskFileError
 from qredit.layout import StateField, StateLayout
+from qredit.marl.environments.own_copying import deep_copy
 from qredit.marl.environments.own_gymnasium import TupleTeam
 from qredit.marl.environments.own_pettingzoo import ParallelTeam
 from qredit.marl.environments.own_team import Moment, Spaces, Team
@@ -28,9 +27,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from qredit.task import EnvironmentSpec, Task
-
-_NO_COPY = (TypeError, NotImplementedError, copy.Error, pickle.PickleError)
-"""What `copy.deepcopy` raises for handles that lead outside Python."""
 
 
 def make_own(spec: EnvironmentSpec, task: Task, *, trusted: bool | None = None) -> OwnEnvironment:
@@ -121,6 +117,7 @@ class OwnEnvironment:
         self.n_actions = max(int(space.n) for space in spaces.actions)
         self.observation_size = observation_size(spaces)
         self.time_limit = task.time_limit if spaces.limit is None else min(task.time_limit, spaces.limit)
+        self._copies_checked = False
         self._steps, self._moment = 0, team.reset(0)
         own = task.own_layout()
         self._has_state = own is not None and team.state() is not None
@@ -188,7 +185,15 @@ class OwnEnvironment:
         return self._copied(_Saved(self._team, self._moment, self._steps))
 
     def restore(self, snapshot: _Saved) -> None:
-        """Go back to a snapshot of this environment, or of another one of the same id."""
+        """Go back to a snapshot of this environment, or of another one of the same id.
+
+        Raises:
+            ConfigurationError: copies of it do not go on alike.
+        """
+        ended = snapshot.moment.terminated or snapshot.moment.truncated
+        if not self._copies_checked and not ended:
+            self._check_copies(snapshot)
+            self._copies_checked = True
         again = self._copied(snapshot)
         self._team, self._moment, self._steps = again.team, again.moment, again.steps
 
@@ -198,15 +203,26 @@ class OwnEnvironment:
         return chosen
 
     def _copied(self, saved: _Saved) -> _Saved:
-        try:
-            return copy.deepcopy(saved)
-        except _NO_COPY as error:
+        return deep_copy(saved, saved.team.environment, self._id)
+
+    def _check_copies(self, snapshot: _Saved) -> None:
+        """Play one step from two copies: they must be told the same.
+
+        Raises:
+            ConfigurationError: they are not.
+        """
+        told = []
+        for saved in (self._copied(snapshot), self._copied(snapshot)):
+            self._team, self._moment = saved.team, saved.moment
+            self._moment = self._team.step(self.available_actions().argmax(axis=1).tolist())
+            shown = self.observations().tolist(), self.state().tolist()
+            told.append((self._moment.rewards, self._moment.terminated, self._moment.truncated, *shown))
+        if told[0] != told[1]:
             raise ConfigurationError(
                 f"environment `{self._id}`",
-                cause=f"it cannot be copied ({error}), and probe states and counterfactual credit need snapshots of it",
-                remedy="Give it a method `__deepcopy__`, or bring sample states: `layout` and `states` without "
-                "`environment`.",
-            ) from error
+                cause="two copies of it went on differently after the same actions, so that it cannot be restored",
+                remedy="Let it draw all its random numbers from a generator of its own, such as `self.np_random`.",
+            )
 
     def _checked(self, mask: Any, size: int) -> NDArray[np.bool_]:
         """An agent's action mask `[A]`."""

@@ -7,6 +7,7 @@ all read it, so that no prompt text ever holds an offset written by hand.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import operator
 import re
@@ -49,6 +50,9 @@ class StateField:
 
     It says more about the same numbers, so that fields which differ in it alone count as equal.
     """
+    others_axis: int | None = dataclasses.field(default=None, compare=False)
+    """Axis of `shape` that runs over the OTHER agents, in their order, of the agent on the first of `agent_axes`:
+    1 for what each agent sees of each other one, `(N, N - 1, 2)`."""
 
     def __post_init__(self) -> None:
         if not FIELD_NAME.fullmatch(self.name):
@@ -76,6 +80,18 @@ class StateField:
                 cause=f"its shape {list(self.shape)} has no such axes",
                 remedy="Name each axis that runs over the agents once, from 0.",
             )
+        if self.others_axis is not None and not self._has_others():
+            raise TaskFileError(
+                f"state field `{self.name}` with `others_axis` {self.others_axis}",
+                cause=f"its shape {list(self.shape)} has no axis of the others beside an axis of the agents",
+                remedy="Name an axis that is one shorter than the first of `agent_axes`, and not one of them.",
+            )
+
+    def _has_others(self) -> bool:
+        axis = self.others_axis
+        if axis is None or not self.agent_axes or axis in self.agent_axes or not 0 <= axis < len(self.shape):
+            return False
+        return self.shape[axis] == self.shape[self.agent_axes[0]] - 1
 
     @property
     def size(self) -> int:
@@ -126,7 +142,7 @@ class StateLayout:
     def renumbered(self, states: ArrayT, order: Sequence[int]) -> ArrayT:
         """States `[..., S]` (numpy or torch) in which agent `i` is the one that was agent `order[i]`.
 
-        Only what `agent_axes` name moves.
+        Only what `agent_axes` and `others_axis` name moves.
 
         Raises:
             ValueError: an axis has another length than `order`.
@@ -161,6 +177,7 @@ class StateLayout:
                 "meaning": f.meaning,
                 "entities": list(f.entities),
                 "agent_axes": list(f.agent_axes),
+                "others_axis": f.others_axis,
             }
             for f in self.fields
         ]
@@ -184,6 +201,7 @@ class StateLayout:
                         meaning=str(item["meaning"]),
                         entities=tuple(str(e) for e in item.get("entities", ())),
                         agent_axes=tuple(operator.index(a) for a in item.get("agent_axes", ())),
+                        others_axis=None if item.get("others_axis") is None else operator.index(item["others_axis"]),
                     )
                     for item in data
                 )
@@ -224,12 +242,20 @@ def _moved(numbers: list[int], field: StateField, order: list[int]) -> list[int]
             raise ValueError(
                 f"axis {axis} of `{field.name}` has {field.shape[axis]} entries, there are {len(order)} agents"
             )
-        block = math.prod(field.shape[axis + 1 :])
-        row = block * field.shape[axis]
-        numbers = [
-            numbers[start + agent * block + i]
-            for start in range(0, field.size, row)
-            for agent in order
-            for i in range(block)
-        ]
-    return numbers
+    if not field.agent_axes:
+        return numbers
+    strides = [math.prod(field.shape[axis + 1 :]) for axis in range(len(field.shape))]
+    places = (_place_before(place, field, order) for place in itertools.product(*map(range, field.shape)))
+    return [numbers[sum(map(operator.mul, place, strides))] for place in places]
+
+
+def _place_before(place: tuple[int, ...], field: StateField, order: list[int]) -> list[int]:
+    """Where the number that now stands at `place` of a field stood before its agents were put in this order."""
+    before = list(place)
+    for axis in field.agent_axes:
+        before[axis] = order[place[axis]]
+    if field.others_axis is not None:
+        agent, other = place[field.agent_axes[0]], place[field.others_axis]
+        other += other >= agent  # its own number: an agent is left out of its own row of others
+        before[field.others_axis] = order[other] - (order[other] > order[agent])
+    return before

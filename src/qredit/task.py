@@ -60,6 +60,9 @@ class FieldSpec(_Strict):
     """Things in the environment that the field depends on, such as `agents` or `foods`."""
     agent_axes: tuple[int, ...] = ()
     """Axes of `shape` that run over the agents in their order: `[0]` for one row per agent."""
+    others_axis: int | None = None
+    """Axis of `shape` that runs over the others of each agent, in their order: 1 for a field of shape `[3, 2, 2]` with
+    what each of three agents sees of each of the two others."""
 
     @model_validator(mode="after")
     def _usable(self) -> FieldSpec:

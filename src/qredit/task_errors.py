@@ -60,35 +60,40 @@ def _failure(file: str, problems: list[Problem]) -> TaskFileError:
 def _problems(model: type[BaseModel], document: LocatedYaml, errors: list[ErrorDetails]) -> Iterator[Problem]:
     """One problem per place: pydantic reports a value that fits none of several types once for each of them."""
     told: set[Place] = set()
-    missing: dict[Place, list[str]] = {}
+    missing = [error["loc"] for error in errors if error["type"] == "missing"]
     for error in errors:
         place = document.existing(error["loc"])
-        if error["type"] == "missing":
-            missing.setdefault(place, []).append(f"`{error['loc'][-1]}`")
-        elif error["type"] == "contradiction":
+        if error["type"] == "contradiction":
             yield from (Problem(document.line_of(at), text) for at, text in error["ctx"]["found"])
-        elif place not in told:
+        elif error["type"] == "extra_forbidden":
+            text, meant = _unknown_entry(model, place)
+            missing = [loc for loc in missing if loc != (*place[:-1], meant)]  # the misspelt one is not missing too
+            yield Problem(document.line_of(place), text)
+        elif error["type"] != "missing" and place not in told:
             told.add(place)
-            yield Problem(document.line_of(place), _text(model, place, error))
-    for place, names in missing.items():
-        inside = f" in `{_dotted(place)}`" if place else ""
-        yield Problem(document.line_of(place), f"missing{inside}: {', '.join(names)}")
+            yield Problem(document.line_of(place), _text(place, error))
+    for outer in dict.fromkeys(loc[:-1] for loc in missing):
+        names = ", ".join(f"`{loc[-1]}`" for loc in missing if loc[:-1] == outer)
+        yield Problem(document.line_of(outer), f"missing{f' in `{_dotted(outer)}`' if outer else ''}: {names}")
 
 
-def _text(model: type[BaseModel], place: Place, error: ErrorDetails) -> str:
+def _text(place: Place, error: ErrorDetails) -> str:
     message = error["msg"]
     if error["type"] == "field":
         return message
-    if error["type"] == "extra_forbidden":
-        known = _entries(model, place[:-1])
-        near = difflib.get_close_matches(str(place[-1]), known, n=1, cutoff=0.5)
-        hint = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(f'`{name}`' for name in known)}"
-        return f"there is no entry `{_dotted(place)}`; {hint}"
     if not place:
         return "the file does not hold the entries of a task, such as `name: my-task`"
     if len(place) < len(error["loc"]):  # what follows names the types that it might have had
         message = "it must be true, false, a number or a text"
     return f"`{_dotted(place)}`{_shown(error['input'])}: {message}"
+
+
+def _unknown_entry(model: type[BaseModel], place: Place) -> tuple[str, str | None]:
+    """What to say of an entry that does not exist, and which one was probably meant."""
+    known = _entries(model, place[:-1])
+    near = difflib.get_close_matches(str(place[-1]), known, n=1, cutoff=0.5)
+    hint = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(f'`{name}`' for name in known)}"
+    return f"there is no entry `{_dotted(place)}`; {hint}", near[0] if near else None
 
 
 def _dotted(place: Place) -> str:

@@ -56,6 +56,9 @@ def weighted(*factors: float) -> Payoff:
         (lambda joint, before: float(joint == (2, 2)), NOTHING),
         (weighted(0, 0), NOTHING),
         (lambda joint, before: 7.0, NOTHING),
+        # An effect of a hundredth of the return counts, one of a ten-thousandth does not.
+        (lambda joint, before: 100.0 + joint[0], [1, 0]),
+        (lambda joint, before: 10_000.0 + joint[0], NOTHING),
     ],
 )
 def test_shares_of_one_step(payoff: Payoff, expected: list[float]) -> None:
@@ -64,6 +67,12 @@ def test_shares_of_one_step(payoff: Payoff, expected: list[float]) -> None:
 
 def test_what_does_nothing_gets_exactly_nothing() -> None:
     found = shares(weighted(0.1, 0), noise=3.0)
+    assert found == [1, 0]
+
+
+def test_what_the_script_draws_is_common_to_all_alternatives() -> None:
+    """Later rewards are what the script rolls; only agent 0's first action counts."""
+    found = shares(lambda joint, before: joint[0] if not before else 5.0 * sum(joint), time_limit=9, erratic=True)
     assert found == [1, 0]
 
 

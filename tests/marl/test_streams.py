@@ -59,4 +59,5 @@ def test_the_evaluation_episodes_stay_the_same_over_versions() -> None:
         "EXPLORATION": 4,
         "REPLAY": 5,
         "RANDOM_POLICY": 6,
+        "COUNTERFACTUAL": 7,
     }

@@ -26,7 +26,7 @@ class _Saved:
 
 
 class ToySimulator:
-    """`N` agents with `A` actions and a payoff; the script always takes action 0."""
+    """`N` agents with `A` actions and a payoff; the script takes action 0, or a random one if it is `erratic`."""
 
     def __init__(
         self,
@@ -37,8 +37,9 @@ class ToySimulator:
         time_limit: int = 1,
         noise: float = 0.0,
         available: Sequence[Sequence[bool]] | None = None,
+        erratic: bool = False,
     ) -> None:
-        self.payoff, self.noise = payoff, noise
+        self.payoff, self.noise, self.erratic = payoff, noise, erratic
         self.n_agents, self.n_actions, self.time_limit, self.observation_size = n_agents, n_actions, time_limit, 1
         self.layout = StateLayout(
             (StateField("last", (n_agents,), "action number", -1, n_actions - 1, "Last actions."),)
@@ -82,5 +83,5 @@ class ToySimulator:
         self._rng.bit_generator.state = snapshot.generator
 
     def scripted_actions(self, rng: np.random.Generator) -> list[int]:
-        """Action 0."""
-        return [0] * self.n_agents
+        """Action 0, or whatever the generator gives."""
+        return rng.integers(self.n_actions, size=self.n_agents).tolist() if self.erratic else [0] * self.n_agents

@@ -86,6 +86,38 @@ def test_renumbering_back_gives_the_state_again(order: list[int]) -> None:
     assert torch.equal(PAIRS.renumbered(PAIRS.renumbered(states, order), back), states)
 
 
+OFFSETS = StateLayout(
+    (
+        StateField("position", (4, 2), "m", -1, 1, "Where each agent is.", agent_axes=(0,)),
+        StateField("offset", (4, 3, 2), "m", -2, 2, "Others minus itself.", agent_axes=(0,), others_axis=1),
+        StateField("heard", (2, 4, 3), "signal", 0, 1, "By channel.", agent_axes=(1,), others_axis=2),
+    )
+)
+
+
+def seen(positions: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> list[float]:
+    """The state of agents at these positions: each sees the others in their order, without itself."""
+    others = [[j for j in range(4) if j != i] for i in range(4)]
+    offsets = [[positions[j] - positions[i] for j in others[i]] for i in range(4)]
+    heard = [[[c * positions[i, 0] + positions[j, 1] for j in others[i]] for i in range(4)] for c in (1, 2)]
+    return [*positions.flat, *np.array(offsets).flat, *np.array(heard).flat]
+
+
+@given(st.permutations(range(4)))
+def test_what_each_sees_of_the_others_is_renumbered(order: list[int]) -> None:
+    """Renumbering the state is the same as renumbering the agents and looking again."""
+    positions = np.random.default_rng(3).normal(size=(4, 2))
+    moved = OFFSETS.renumbered(np.array(seen(positions)), order)
+    assert moved.tolist() == seen(positions[order])
+    assert StateLayout.from_json(OFFSETS.to_json()).fields[2].others_axis == 2
+
+
+@pytest.mark.parametrize(("axes", "others"), [((), 1), ((0,), 0), ((0,), 2), ((0,), 3), ((0,), -2)])
+def test_an_axis_of_others_that_is_none_is_refused(axes: tuple[int, ...], others: int) -> None:
+    with pytest.raises(TaskFileError, match="has no axis of the others"):
+        StateField("offset", (4, 3, 2), "m", -2, 2, "Others.", agent_axes=axes, others_axis=others)
+
+
 def test_a_renumbering_of_other_agents_is_refused() -> None:
     with pytest.raises(ValueError, match="axis 0 of `agent_position` has 3 entries, there are 2 agents"):
         PAIRS.renumbered(np.zeros(PAIRS.size), [1, 0])

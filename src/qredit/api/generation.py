@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from qredit.subject import Subject
 
 PROBES = "probes.npz"
+MOST_TRUTH_STEPS = 500_000
+"""Simulator steps that the measurement of true credit may take before a run: a few minutes."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,9 @@ class Request:
     """Whether weights are normalised to sum to N."""
     igm: Literal["enforce", "relax"] | None = None
     """Whether negative weights are clamped at 0 or kept; as the task says if `None`."""
+    truth_states: int = 32
+    """States in which the true credit is measured before the run, where none ships with the task; 0 measures none, and
+    then there is no selection score."""
     evaluator: EvaluatorSettings = field(default_factory=EvaluatorSettings)
     """Model and sampling of the evaluator, where they differ."""
     spending: Spending = field(default_factory=Spending)
@@ -128,7 +133,7 @@ def generate(
         models = open_models(request, sampling, recording=recording, human_folder=run.path / "human")
         on_start(run, jail.name)
         with run.writing():
-            subject = with_probes_of(run, subject, probes)
+            subject = with_probes_of(run, subject, probes, lambda s: measured(request, kind, s, on_event))
             job = job_of(request, kind, subject, models, jail=jail, settings=settings, run=run)
             result = asyncio.run(run_graph(job, run, settings=settings, on_event=on_event))
             artifact = publish(job, result, run, jail=jail.name, asked=request.model)
@@ -191,15 +196,52 @@ def assignment_of(request: Request, subject: Subject) -> Assignment:
     return Assignment(subject, scale=request.scale, igm=igm)
 
 
-def with_probes_of(run: Run, subject: Subject, given: Path | None = None) -> Subject:
-    """The subject with the probes that this run began with: a sampler may give others elsewhere."""
+def with_probes_of(
+    run: Run,
+    subject: Subject,
+    given: Path | None = None,
+    prepare: Callable[[Subject], Subject] = lambda subject: subject,
+) -> Subject:
+    """The subject with the probes that this run began with: a sampler may give others elsewhere.
+
+    Args:
+        run: the run folder.
+        subject: the subject with the probes that a new run would begin with.
+        given: file of other ones.
+        prepare: what is done to the subject of a new run first.
+    """
     path = run.path / PROBES
-    if not path.exists():
-        if given is not None and given.exists():
-            subject = replace(subject, probes=load_probes(given, size=subject.layout.size, n_agents=subject.n_agents))
+    fresh = not path.exists()
+    source = given if fresh and given is not None and given.exists() else None if fresh else path
+    if source is not None:
+        size, n_agents, n_actions = subject.layout.size, subject.n_agents, subject.n_actions
+        subject = replace(subject, probes=load_probes(source, size=size, n_agents=n_agents, n_actions=n_actions))
+    elif fresh:
+        subject = prepare(subject)
+    if fresh:
         save_probes(path, subject.probes)
+    return subject
+
+
+def measured(request: Request, kind: Kind, subject: Subject, on_event: Callable[[Event], None]) -> Subject:
+    """The subject with the true credit of some states, if its kind is scored by it and the task has a simulator."""
+    task = subject.task
+    known = (
+        subject.probes.true_credit is not None or kind.artifact_kind != "credit" or _scorer(kind, subject) is not None
+    )
+    if known or task is None or task.environment is None or request.truth_states == 0:
         return subject
-    return replace(subject, probes=load_probes(path, size=subject.layout.size, n_agents=subject.n_agents))
+    from qredit.marl.counterfactual import measure_probes
+    from qredit.marl.truth_settings import TruthSettings
+
+    def tell(states: int, decisive: int) -> None:
+        if states % 8 == 0:
+            text = f"{decisive} of {states} states tell the agents apart; {request.truth_states} are wanted"
+            on_event(Event("measuring", text=text))
+
+    settings = TruthSettings(states=request.truth_states, visited=len(subject.states), most_steps=MOST_TRUTH_STEPS)
+    found = measure_probes(task, settings, tell)
+    return replace(subject, probes=found.probes) if found.decisive else subject
 
 
 def _scorer(kind: Kind, subject: Subject) -> Scorer | None:

@@ -65,6 +65,14 @@ def generate(
         Literal["enforce", "relax"] | None,
         typer.Option(help="Whether negative weights are clamped at 0 or kept; default: as the task says."),
     ] = None,
+    truth_states: Annotated[
+        int,
+        typer.Option(
+            help="States in which the true credit is measured in the simulator before the run, where none ships with "
+            "the task: the selection score. 0 measures none.",
+            min=0,
+        ),
+    ] = 32,
     no_evaluator: Annotated[
         bool, typer.Option("--no-evaluator", help="Ablation: the measured score selects, and nobody gives tips.")
     ] = False,
@@ -105,6 +113,7 @@ def generate(
         sandbox_image=sandbox_image,
         scale=scale,
         igm=igm,
+        truth_states=truth_states,
         evaluator=evaluator,
         spending=spending,
     )
@@ -205,6 +214,7 @@ def show_event(event: Event) -> None:
         "playing_off": f"  play-off: {short}",
         "converged": f"  {short}: the run ends here",
         "out_of_budget": f"{who}: not asked: {short}",
+        "measuring": f"measuring the true credit: {short}",
         "waiting": f"  waiting for the reply to {text}",
         "stopping": f"  {short}",
         "drift": f"  {short}",

@@ -320,6 +320,16 @@ def test_the_last_food_eaten_at_the_time_limit_is_the_end_of_the_world() -> None
 # Seeds
 
 
+def test_a_start_does_not_depend_on_where_the_agents_stood_before() -> None:
+    """On a small board, where the package's habit of avoiding the old cells would show soon."""
+    used = LevelBasedForaging(SMALL)
+    for seed in range(40):
+        fresh = LevelBasedForaging(SMALL)
+        fresh.reset(seed)
+        used.reset(seed)
+        assert used.state().tolist() == fresh.state().tolist(), seed
+
+
 def test_different_seeds_start_differently() -> None:
     environment = batch(COOP, 30)
     states = environment.reset(list(range(30))).states
