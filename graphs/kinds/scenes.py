@@ -57,29 +57,43 @@ def transition_scenes(assignment: Assignment) -> str:
 def _scenes(assignment: Assignment, *, transitions: bool) -> str:
     subject, probes = assignment.subject, assignment.subject.probes
     lines = []
+    fields = _Fields(subject.layout, probes.states)
     for number, row in enumerate(scene_rows(probes), 1):
-        lines += [f"Scene {number}", *_fields(subject.layout, probes.states[row])]
+        lines += [f"Scene {number}", *fields.lines(probes.states[row])]
         if transitions and probes.actions is not None and probes.next_states is not None:
             lines.append(f"  actions: {_numbers(probes.actions[row])}")
             if probes.rewards is not None:
                 lines.append(f"  reward of the team: {figure(float(probes.rewards[row]))}")
-            changed = _fields(subject.layout, probes.next_states[row], unlike=probes.states[row])
+            changed = fields.lines(probes.next_states[row], unlike=probes.states[row])
             lines.append("  afterwards, where different:" if changed else "  afterwards, nothing is different")
             lines += [f"  {line}" for line in changed]
         if probes.true_credit is not None and not np.isnan(probes.true_credit[row]).any():
             shares = ", ".join(f"agent {i} {figure(float(s))}" for i, s in enumerate(probes.true_credit[row]))
             lines.append(f"  measured truth, each agent's part in the variance of the return: {shares}")
-    return "\n".join(lines)
+    return "\n".join([*fields.notes, *lines])
 
 
-def _fields(layout: StateLayout, state: States, *, unlike: States | None = None) -> list[str]:
-    named = layout.named(state)
-    before = layout.named(unlike) if unlike is not None else {}
-    return [
-        f"  {name}: {_numbers(value)}"
-        for name, value in named.items()
-        if name not in before or not np.array_equal(value, before[name])
-    ]
+class _Fields:
+    """The fields of a state as lines; those that are the same in all probes are told once."""
+
+    def __init__(self, layout: StateLayout, states: States) -> None:
+        self._layout = layout
+        parts = [(field.name, states[:, part]) for field, part in layout.slices()]
+        constant = [name for name, values in parts if len(states) > SCENES and (values == values[:1]).all()]
+        told = ", ".join(self._line(states[0], name) for name in constant)
+        self.notes = [f"The same in all situations: {told}"] if constant else []
+        """What is said before the scenes."""
+        self._varying = [name for name, _ in parts if name not in constant]
+
+    def lines(self, state: States, *, unlike: States | None = None) -> list[str]:
+        """The fields that vary, of one state; those alone in which it differs from another, if one is given."""
+        named = self._layout.named(state)
+        before = self._layout.named(unlike) if unlike is not None else None
+        shown = [n for n in self._varying if before is None or not np.array_equal(named[n], before[n])]
+        return [f"  {self._line(state, name)}" for name in shown]
+
+    def _line(self, state: States, name: str) -> str:
+        return f"{name}: {_numbers(self._layout.named(state)[name])}"
 
 
 def _numbers(value: Any) -> str:

@@ -31,7 +31,7 @@ def deep_copy(what: T, environment: Any, environment_id: str) -> T:
         ConfigurationError: it holds something that cannot be copied.
     """
     environments = list(_nested(environment))
-    parts = [part for one in environments for part in vars(one).values()]
+    parts = [part for one in environments for part in _attributes(one)]
     memo: dict[int, Any] = {id(p): p for p in parts if (type(p).__module__, type(p).__name__) in _SHARED}
     rebuilt = [one for one in environments if isinstance(one, EzPickle) and not hasattr(one, "__deepcopy__")]
     try:
@@ -58,4 +58,8 @@ def _nested(environment: Any) -> Iterator[Any]:
             continue
         seen.add(id(one))
         yield one
-        waiting += [value for value in vars(one).values() if isinstance(value, (Env, AECEnv, ParallelEnv, EzPickle))]
+        waiting += [value for value in _attributes(one) if isinstance(value, (Env, AECEnv, ParallelEnv, EzPickle))]
+
+
+def _attributes(one: Any) -> list[Any]:
+    return list(getattr(one, "__dict__", {}).values())

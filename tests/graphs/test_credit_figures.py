@@ -119,17 +119,15 @@ def test_scenes_are_where_the_truth_is_least_even() -> None:
     given = assignment([[k, 1, 0.5] for k in range(6)], true_credit=TRUTH)
     assert scene_rows(given.subject.probes) == [4, 3, 0]
     assert state_scenes(given).splitlines() == [
+        "The same in all situations: height: 0.50",
         "Scene 1",
         "  pull: [4, 1]",
-        "  height: 0.50",
         "  measured truth, each agent's part in the variance of the return: agent 0 0.95, agent 1 0.050",
         "Scene 2",
         "  pull: [3, 1]",
-        "  height: 0.50",
         "  measured truth, each agent's part in the variance of the return: agent 0 0.20, agent 1 0.80",
         "Scene 3",
         "  pull: [0, 1]",
-        "  height: 0.50",
         "  measured truth, each agent's part in the variance of the return: agent 0 0.90, agent 1 0.10",
     ]
 
