@@ -11,7 +11,19 @@ import pytest
 import qredit
 from tests.cli.conftest import Cli
 
-COMMANDS = ("quickstart", "tasks", "runs", "init", "generate", "check", "fidelity", "train", "compare", "inspect", "doctor")
+COMMANDS = (
+    "quickstart",
+    "tasks",
+    "runs",
+    "init",
+    "generate",
+    "check",
+    "fidelity",
+    "train",
+    "compare",
+    "inspect",
+    "doctor",
+)
 HEAVY = (
     "torch",
     "numpy",

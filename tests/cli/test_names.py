@@ -23,7 +23,7 @@ def some_runs() -> None:
 CASES = [
     (["generate", "lbf-5x5-2p", "--model", "m"], "task", TASK),
     (["check", "f.py", "--task", "lbf-5x5"], "task", TASK),
-    (["train", "lbf-5x5-2p-2f"], "task", TASK),
+    (["train", "lbf-5x5-2p-1ff"], "task", TASK),
     (["compare", "lfb-5x5-2p-1f"], "task", TASK),
     (["train", TASK, "--algorithm", "qmx"], "algorithm", "qmix"),
     (["compare", TASK, "--algorithms", "vdn,qlm"], "algorithm", "qllm"),
@@ -55,7 +55,9 @@ def test_unknown_names(cli: Cli, arguments: list[str], kind: str, meant: str) ->
 def test_the_nearest_is_suggested_and_not_all(cli: Cli) -> None:
     remedy = cli("train", "lbf-8x8-2p-2f-coop-2", "--json").error()["remedy"]
     assert remedy.startswith("Did you mean `lbf-8x8-2p-2f-coop-2s`")
-    assert remedy.count("`") == 6
+    near, _, forms = remedy.partition(" Names of this form exist too: ")
+    assert near.count("`") == 6
+    assert forms == "`lbf-ROWSxCOLUMNS-Np-Ff[-coop][-2s]`, `lbf-inert-K`."
 
 
 def test_a_run_of_another_kind(cli: Cli) -> None:
