@@ -124,6 +124,7 @@ def test_anything_but_the_defaults_is_measured_now(cli: Cli, tmp_path: Path) -> 
         "states": 2,
         "visited": 12,
         "continuations": 3,
+        "most_steps": 0,
         "horizon": 5,
         "discount": 0.99,
         "continuation": "random",

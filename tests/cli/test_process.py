@@ -67,7 +67,7 @@ def test_a_closed_pipe_ends_quietly(arguments: list[str], closed: str) -> None:
 def test_an_output_that_lacks_characters(tmp_path: Path, encoding: str) -> None:
     """Model text may hold anything; a poor terminal shows codes in place of it."""
     run = create_run("generate", "x", {})
-    record = {"schema": 1, "type": "choice", "id": "choice/1", "round": 1, "chosen": "a" * 64}
+    record = {"schema": 2, "type": "choice", "id": "choice/1", "round": 1, "chosen": "a" * 64}
     run.trace_path.write_text(json.dumps({**record, "reason": "è 世界 \ud800 \u202e", "tips": "t"}) + "\n")
     for arguments in (["inspect", str(run.path)], ["inspect", str(run.path), "--json"]):
         done = subprocess.run(
