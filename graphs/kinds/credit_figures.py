@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,8 @@ from qredit.graphs.kinds.scenes import scene_rows
 from qredit.prompts import figure
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from qredit.contracts import States
     from qredit.credit import CreditGraph
     from qredit.layout import StateField
@@ -29,13 +31,17 @@ def credit_figures(accepted: Accepted, assignment: Assignment) -> str:
     Per agent: mean, spread and range of its credit; the share of states that differ from VDN; how even the credit is;
     the bias; how strongly the credit reacts to each field of the state; the credit in the scenes.
     """
-    from qredit.credit import parse_graph
+    from qredit.credit import parse_graph, specialise
     from qredit.credit.fidelity import credit_of
     from qredit.credit.statistics import weight_statistics
 
     graph = parse_graph(accepted.payload)
-    header, probes = graph.header, assignment.subject.probes
-    weights = credit_of(graph, probes)
+    header, probes, run = graph.header, assignment.subject.probes, specialise(graph)
+
+    def credit_in(changed: Probes) -> Tensor:
+        return credit_of(graph, changed, run=run)
+
+    weights = credit_in(probes)
     found = weight_statistics(weights, header.scale if header.form != "general" else "raw")
     lines = [
         f"{_NAMES[header.form]} of agent {i}: mean {figure(found.mean[i])}, standard deviation {figure(found.std[i])}, "
@@ -50,7 +56,9 @@ def credit_figures(accepted: Accepted, assignment: Assignment) -> str:
     if header.has_bias:
         bias = _bias(graph, probes.states)
         lines.append(f"bias: mean {figure(bias.mean())}, from {figure(bias.min())} to {figure(bias.max())}")
-    reactions = (f"{name} {figure(change)}" for name, change in _sensitivities(graph, assignment, weights.numpy()))
+    reactions = (
+        f"{name} {figure(change)}" for name, change in _sensitivities(header.form, credit_in, assignment, weights.numpy())
+    )
     lines.append(f"sensitivity (mean change of an agent's credit when a field is shuffled): {', '.join(reactions)}")
     for number, row in enumerate(scene_rows(probes), 1):
         credit = ", ".join(f"agent {i} {figure(float(w))}" for i, w in enumerate(weights[row]))
@@ -72,18 +80,18 @@ def _bias(graph: CreditGraph, states: States) -> States:
     return values
 
 
-def _sensitivities(graph: CreditGraph, assignment: Assignment, before: States) -> Iterator[tuple[str, float]]:
+def _sensitivities(
+    form: str, credit_in: Callable[[Probes], Tensor], assignment: Assignment, before: States
+) -> Iterator[tuple[str, float]]:
     """For each field, how much the credit `[M, N]` changes on average when its values go to other states."""
-    from qredit.credit.fidelity import credit_of
-
     subject = assignment.subject
     order = np.random.default_rng(SEED).permutation(len(subject.states))
     for field, part in subject.layout.slices():
         changed = _shuffled(subject.probes, part, order)
-        yield _shown(field), float(np.abs(credit_of(graph, changed).numpy() - before).mean())
-    if graph.header.form == "shares" and subject.probes.actions is not None:
+        yield _shown(field), float(np.abs(credit_in(changed).numpy() - before).mean())
+    if form == "shares" and subject.probes.actions is not None:
         changed = replace(subject.probes, actions=subject.probes.actions[order])
-        yield "actions", float(np.abs(credit_of(graph, changed).numpy() - before).mean())
+        yield "actions", float(np.abs(credit_in(changed).numpy() - before).mean())
 
 
 def _shuffled(probes: Probes, part: slice, order: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Probes:

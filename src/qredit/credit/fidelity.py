@@ -19,13 +19,13 @@ import torch
 from torch import Tensor
 
 from qredit.credit.form import apply_form, credit_weights
-from qredit.credit.specialiser import specialise
+from qredit.credit.specialiser import SpecialisedGraph, specialise
 from qredit.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from qredit.credit.schema import CreditGraph
+    from qredit.credit.schema import CreditGraph, Header
     from qredit.probes import Probes
 
     Floats = NDArray[np.float64]
@@ -91,17 +91,22 @@ def known_rows(probes: Probes) -> NDArray[np.int64]:
     return np.flatnonzero(~np.isnan(probes.true_credit).any(axis=1))
 
 
-def credit_of(graph: CreditGraph, probes: Probes) -> Tensor:
+def credit_of(graph: CreditGraph, probes: Probes, *, run: SpecialisedGraph | None = None) -> Tensor:
     """The credit `[M, N]` that a function gives in the probes: weights, shares, or `|dQ_tot/dQ_i|`.
 
     The general form's gradient is averaged over `Q = 0` and a few draws of `Q ~ N(0, 1)`, the same each time.
 
+    Args:
+        graph: the function.
+        probes: where it is asked.
+        run: the same graph, specialised before: for who asks often.
+
     Raises:
         ConfigurationError: the function gives no credit, or reads transitions and the probes are none.
     """
-    header, run = graph.header, specialise(graph)
+    header, run = graph.header, run or specialise(graph)
     if header.form == "general":
-        return _gradients(graph, torch.tensor(probes.states))
+        return _gradients(header, run, torch.tensor(probes.states))
     if header.form not in ("weights", "shares"):
         raise ConfigurationError(
             f"a function of the form `{header.form}`", cause="it gives no credit", remedy="Give a credit function."
@@ -152,15 +157,15 @@ def dirichlet_of_entropy(entropy: float, n_agents: int) -> float:
     return 1e6 if excess(high) <= 0 else float(np.exp(brentq(excess, low, high)))
 
 
-def _gradients(graph: CreditGraph, states: Tensor) -> Tensor:
+def _gradients(header: Header, run: SpecialisedGraph, states: Tensor) -> Tensor:
     """Mean of `|dQ_tot/dQ_i|` `[M, N]` over `Q = 0` and draws of `Q`, on states `[M, S]`."""
-    run, generator = specialise(graph), torch.Generator().manual_seed(SEED)
-    shape = (len(states), graph.header.n_agents)
+    generator = torch.Generator().manual_seed(SEED)
+    shape = (len(states), header.n_agents)
     points = [torch.zeros(shape), *(torch.randn(shape, generator=generator) for _ in range(DRAWS))]
     found = torch.zeros(shape)
     for point in points:
         values = point.requires_grad_()
-        q_tot = apply_form(graph.header, run(state=states, agents_q=values), values).q_tot
+        q_tot = apply_form(header, run(state=states, agents_q=values), values).q_tot
         if q_tot.requires_grad:
             (gradient,) = torch.autograd.grad(q_tot.sum(), values, allow_unused=True)
             found += 0 if gradient is None else gradient.abs()
