@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
     from qredit.contracts import States
     from qredit.credit import CreditGraph
-    from qredit.layout import StateField
+    from qredit.layout import StateField, StateLayout
     from qredit.probes import Probes
     from qredit.sandbox import Accepted
+    from qredit.subject import Subject
 
 SEED = 0
 _NAMES = {"weights": "weight", "general": "|dQ_tot/dQ|", "shares": "share"}
@@ -36,14 +37,16 @@ def credit_figures(accepted: Accepted, assignment: Assignment) -> str:
     from qredit.credit.statistics import weight_statistics
 
     graph = parse_graph(accepted.payload)
-    header, probes, run = graph.header, assignment.subject.probes, specialise(graph)
+    header, run = graph.header, specialise(graph)
+    probes, note = _complete(assignment.subject, header.form)
 
     def credit_in(changed: Probes) -> Tensor:
         return credit_of(graph, changed, run=run)
 
     weights = credit_in(probes)
     found = weight_statistics(weights, header.scale if header.form != "general" else "raw")
-    lines = [
+    lines = [*note]
+    lines += [
         f"{_NAMES[header.form]} of agent {i}: mean {figure(found.mean[i])}, standard deviation {figure(found.std[i])}, "
         f"from {figure(found.minimum[i])} to {figure(found.maximum[i])}"
         for i in range(header.n_agents)
@@ -56,9 +59,8 @@ def credit_figures(accepted: Accepted, assignment: Assignment) -> str:
     if header.has_bias:
         bias = _bias(graph, probes.states)
         lines.append(f"bias: mean {figure(bias.mean())}, from {figure(bias.min())} to {figure(bias.max())}")
-    reactions = (
-        f"{name} {figure(change)}" for name, change in _sensitivities(header.form, credit_in, assignment, weights.numpy())
-    )
+    changes = _sensitivities(header.form, credit_in, assignment.subject.layout, probes, weights.numpy())
+    reactions = [f"{name} {figure(change)}" for name, change in changes]
     lines.append(f"sensitivity (mean change of an agent's credit when a field is shuffled): {', '.join(reactions)}")
     for number, row in enumerate(scene_rows(probes), 1):
         credit = ", ".join(f"agent {i} {figure(float(w))}" for i, w in enumerate(weights[row]))
@@ -80,17 +82,27 @@ def _bias(graph: CreditGraph, states: States) -> States:
     return values
 
 
+def _complete(subject: Subject, form: str) -> tuple[Probes, tuple[str, ...]]:
+    """The probes, with transitions made up of real states where some are needed and none are known; and a note."""
+    probes = subject.probes
+    if form != "shares" or (probes.actions is not None and probes.next_states is not None):
+        return probes, ()
+    rng = np.random.default_rng(SEED)
+    actions = rng.integers(0, subject.n_actions or 1, (len(probes.states), subject.n_agents))
+    made_up = replace(probes, actions=actions, next_states=np.roll(probes.states, 1, axis=0))
+    return made_up, ("measured on made-up transitions: real states, random actions, another real state afterwards",)
+
+
 def _sensitivities(
-    form: str, credit_in: Callable[[Probes], Tensor], assignment: Assignment, before: States
+    form: str, credit_in: Callable[[Probes], Tensor], layout: StateLayout, probes: Probes, before: States
 ) -> Iterator[tuple[str, float]]:
     """For each field, how much the credit `[M, N]` changes on average when its values go to other states."""
-    subject = assignment.subject
-    order = np.random.default_rng(SEED).permutation(len(subject.states))
-    for field, part in subject.layout.slices():
-        changed = _shuffled(subject.probes, part, order)
+    order = np.random.default_rng(SEED).permutation(len(probes.states))
+    for field, part in layout.slices():
+        changed = _shuffled(probes, part, order)
         yield _shown(field), float(np.abs(credit_in(changed).numpy() - before).mean())
-    if form == "shares" and subject.probes.actions is not None:
-        changed = replace(subject.probes, actions=subject.probes.actions[order])
+    if form == "shares" and probes.actions is not None:
+        changed = replace(probes, actions=probes.actions[order])
         yield "actions", float(np.abs(credit_in(changed).numpy() - before).mean())
 
 
