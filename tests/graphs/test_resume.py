@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import signal
 import sqlite3
 import subprocess
@@ -235,3 +236,19 @@ def test_cancelled_calls_are_cut_short(tmp_path: Path) -> None:
     asyncio.run(interrupted())
     assert time.monotonic() - started < 300
     assert run.record["spend"]["calls"] == 0
+
+
+def test_a_clock_that_jumps_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wall clock is set back and forth by days: the same choices, and a trace that can be read."""
+    undisturbed = session(new_run(tmp_path), ScriptedModel(plan), lambda event: None)
+    jumps = itertools.cycle([0.0, 1e6, -1e6, 3e9])
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + next(jumps))
+    run = new_run(tmp_path)
+    result = session(run, ScriptedModel(plan), lambda event: None)
+    assert (result.chosen, result.rounds) == (undisturbed.chosen, undisturbed.rounds)
+    ids = [record["id"] for record in read_trace(run.trace_path)]
+    assert len(ids) == len(set(ids))
+    again = ScriptedModel(plan)
+    assert session(run, again, lambda event: None).chosen == result.chosen
+    assert again.calls == []
