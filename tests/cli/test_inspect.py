@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from qredit.runs import create_run
-from tests.agents.protocol_server import Fault, Request, protocol_server
+from tests.agents.protocol_server import Fault, ProtocolServer, Request, protocol_server
 from tests.cli import world
 from tests.cli.conftest import Cli
 from tests.cli.world import SMALL
@@ -230,3 +230,19 @@ def test_tasks(cli: Cli) -> None:
     assert {type(row["recorded"]) for row in rows} == {bool}
     text = cli("tasks").out
     assert [name for name in names if name not in text] == []
+
+
+@pytest.mark.usefixtures("fake_jail")
+def test_a_call_word_by_word(cli: Cli, my_task: Path, server: ProtocolServer) -> None:
+    """What was asked and said, as the server saw it; and the measurements beside the code."""
+    run = cli("generate", my_task, "--model", "m", "--base-url", server.base_url, *SMALL, "--json").json()["run"]
+    asked = server.requests[0]["messages"]
+    shown = cli("inspect", run, "--call", "coder/1/1/1", "--json").json()
+    assert [text for _, text in shown["prompt"]] in [[m["content"] for m in r["messages"]] for r in server.requests]
+    assert [speaker for speaker, _ in shown["prompt"]] == [m["role"] for m in asked]
+    assert "```python" in shown["reply"]
+    assert "reply" in cli("inspect", run, "--call", "evaluator/1/0/1").out
+    missing = cli("inspect", run, "--call", "coder/9/1/1", "--json")
+    assert missing.code == 2
+    assert "coder/1/1/1" in missing.error()["remedy"]
+    assert "measured" in cli("inspect", run, "--code", "1").out

@@ -48,6 +48,18 @@ class Attempt:
 
 
 @dataclass(frozen=True)
+class Exchange:
+    """What a model was told and what it said, word by word."""
+
+    prompt: tuple[tuple[str, str], ...]
+    """(speaker, text) of each message."""
+    reasoning: str
+    """Its reasoning, where the endpoint gave it."""
+    reply: str
+    """Its answer."""
+
+
+@dataclass(frozen=True)
 class Choice:
     """The choice of one round."""
 
@@ -92,13 +104,17 @@ class Inspection:
     seconds: float
     """Model time, all calls added up."""
 
+    def attempt(self, number: int) -> Attempt | None:
+        """The attempt of this number, if there is one."""
+        return next((a for a in self.attempts if a.number == number), None)
+
     def source(self, number: int) -> str:
         """The code of an attempt.
 
         Raises:
             ConfigurationError: there is no such attempt, or it had no code.
         """
-        found = next((a for a in self.attempts if a.number == number), None)
+        found = self.attempt(number)
         if found is None or found.sha is None:
             raise ConfigurationError(
                 f"candidate {number} of run `{self.run.path}`",
@@ -107,6 +123,39 @@ class Inspection:
             )
         path = self.run.path / "candidates" / f"{found.sha}.py"
         return read_untrusted(path, limit=SOURCE_LIMIT).decode("utf-8", "replace")
+
+
+def exchange(run: Run, position: str) -> Exchange:
+    """One call of a generation.
+
+    Args:
+        run: the run folder.
+        position: `role/round/candidate/attempt`; the evaluator's candidate is 0: `evaluator/1/0/1`.
+
+    Raises:
+        ConfigurationError: there is no such call.
+        ArtifactError: the trace is damaged.
+    """
+    records = [r for r in read_trace(run.trace_path) if r.get("type") == "message"]
+    found = next((r for r in records if r.get("id") == position), None)
+    if found is None:
+        known = ", ".join(str(r.get("id")) for r in records[:8])
+        raise ConfigurationError(
+            f"call `{position}` of run `{run.path}`",
+            cause=f"it has {len(records)} calls, and none of this position",
+            remedy=f"Give role/round/candidate/attempt; there are {known}, ...",
+        )
+    try:
+        asked, said = found["gen_ai.input.messages"], found["gen_ai.output.messages"][0]["parts"]
+        prompt = tuple((str(m["role"]), "".join(str(part["content"]) for part in m["parts"])) for m in asked)
+        texts = {kind: "".join(str(p["content"]) for p in said if p["type"] == kind) for kind in ("reasoning", "text")}
+    except (KeyError, TypeError, IndexError) as error:
+        raise ArtifactError(
+            f"trace `{run.trace_path}`",
+            cause=f"the record of call `{position}` is malformed ({error!r})",
+            remedy="Copy the run again.",
+        ) from error
+    return Exchange(prompt, texts["reasoning"], texts["text"])
 
 
 def inspect_run(name_or_path: str | Path) -> Inspection:

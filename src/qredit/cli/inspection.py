@@ -11,7 +11,7 @@ from rich.syntax import Syntax
 from qredit.cli.console import JsonOption, command, out, plain, print_json, program
 
 if TYPE_CHECKING:
-    from qredit.api.inspection import Attempt, Choice, Inspection
+    from qredit.api.inspection import Attempt, Choice, Exchange, Inspection
 
 
 def register(app: typer.Typer) -> None:
@@ -21,16 +21,27 @@ def register(app: typer.Typer) -> None:
 
 def inspect(
     run: Annotated[str, typer.Argument(help="Generation: its folder, or its name in the runs folder.")],
-    code: Annotated[int | None, typer.Option(help="Show the code of this candidate (first column).")] = None,
+    code: Annotated[
+        int | None, typer.Option(help="Show the code of this candidate (first column), and what was measured on it.")
+    ] = None,
     diff: Annotated[tuple[int, int] | None, typer.Option(help="Show how two candidates differ (two numbers).")] = None,
+    call: Annotated[
+        str | None,
+        typer.Option(help="Show a call word by word: role/round/candidate/attempt, as coder/1/2/1 or evaluator/1/0/1."),
+    ] = None,
     json_output: JsonOption = False,
 ) -> None:
-    """Show how a credit function came to be: rounds, candidates, verdicts, the evaluator's choices, tokens, time."""
+    """Show how a program came to be: rounds, candidates, verdicts, scores, choices, tokens, time."""
     from qredit import api
+    from qredit.api.inspection import exchange
 
     story = api.inspect_run(run)
-    if code is not None:
+    if call is not None:
+        _show_exchange(exchange(story.run, call), json_output=json_output)
+    elif code is not None:
         _show_code(story.source(code), "python", json_output=json_output)
+        if not json_output:
+            _show_figures(story, code)
     elif diff is not None:
         a, b = (story.source(number).splitlines() for number in diff)
         lines = difflib.unified_diff(a, b, f"candidate {diff[0]}", f"candidate {diff[1]}", lineterm="")
@@ -66,11 +77,34 @@ def _show_attempt(attempt: Attempt, final: str) -> None:
     style = {"accepted": "green", "rejected": "yellow"}.get(attempt.verdict, "red")
     sha = (attempt.sha or "-")[:8]
     head = f"{attempt.number:>3}  candidate {attempt.candidate}, attempt {attempt.attempt}  {sha:<8}  "
-    tail = f"  {attempt.tokens} tokens, {attempt.seconds:.1f} s"
+    score = "" if attempt.score is None else f"  score {attempt.score:.2f}"
+    tail = f"{score}  {attempt.tokens} tokens, {attempt.seconds:.1f} s"
     chosen = plain("  final", "bold") if attempt.sha and attempt.sha == final else plain("")
     console.print(plain(head) + plain(f"{attempt.verdict:<8}", style) + plain(tail) + chosen, soft_wrap=True)
     if attempt.message:
         console.print(plain(f"     {attempt.message}"), soft_wrap=True)
+
+
+def _show_figures(story: Inspection, number: int) -> None:
+    attempt = story.attempt(number)
+    if attempt is not None and attempt.figures:
+        console = out()
+        console.print(plain("\nmeasured", "bold"))
+        console.print(plain(attempt.figures), soft_wrap=True)
+        if story.scenes:
+            console.print(plain("\nthe scenes", "bold"))
+            console.print(plain(story.scenes), soft_wrap=True)
+
+
+def _show_exchange(found: Exchange, *, json_output: bool) -> None:
+    if json_output:
+        print_json(found)
+        return
+    console = out()
+    parts = [*found.prompt, *([("reasoning", found.reasoning)] if found.reasoning else []), ("reply", found.reply)]
+    for speaker, text in parts:
+        console.rule(plain(speaker, "bold"))
+        console.print(plain(text), soft_wrap=True)
 
 
 def _show_choice(choice: Choice) -> None:
@@ -78,7 +112,7 @@ def _show_choice(choice: Choice) -> None:
     if not choice.reason and not choice.tips:
         console.print(plain(f"no new candidate passed: {choice.chosen[:8]} stays"))
         return
-    console.print(plain(f"evaluator chose {choice.chosen[:8]}: ", "bold") + plain(choice.reason), soft_wrap=True)
+    console.print(plain(f"chosen {choice.chosen[:8]}: ", "bold") + plain(choice.reason), soft_wrap=True)
     if choice.tips:
         console.print(plain("tips: ", "bold") + plain(choice.tips), soft_wrap=True)
 
