@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 HEAVY = ("torch", "numpy", "langchain_core", "langchain_openai", "langgraph", "openai", "gymnasium", "matplotlib")
 LANGCHAIN = ("langchain", "langchain_core", "langchain_openai", "langgraph", "langsmith", "openai")
-ENVIRONMENTS = ("gymnasium", "pettingzoo", "numba", "lbforaging")
+ENVIRONMENTS = ("gymnasium", "pettingzoo", "mpe2", "rware", "pygame", "numba", "lbforaging")
 
 BLOCKER = """
 class Blocker:

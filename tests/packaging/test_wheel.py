@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from qredit.task import builtin_task_names
+
 if TYPE_CHECKING:
     from tests.packaging.conftest import House
 
@@ -103,11 +105,11 @@ def test_metadata(installed: Installed) -> None:
     assert "Requires-Python: >=3.11" in metadata
 
 
-def test_tasks_are_listed_from_the_wheel(installed: Installed, house: House, tmp_path: Path) -> None:
+def test_tasks_are_listed_from_the_wheel(installed: Installed, tmp_path: Path) -> None:
     done = installed.qredit("tasks", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    names = [path.stem for path in (house.root / "prompts" / "tasks").glob("*.yaml")]
-    assert names
+    names = builtin_task_names()
+    assert len(names) > 20
     assert [name for name in names if name not in done.stdout] == []
     assert list(tmp_path.glob("*")) == []
 
@@ -116,9 +118,8 @@ def test_tasks_are_listed_from_the_wheel(installed: Installed, house: House, tmp
 def test_a_credit_function_is_generated_from_the_wheel(installed: Installed, house: House, tmp_path: Path) -> None:
     """The whole path with recorded replies: templates, task, probe states and recording all come from the wheel."""
     recordings = (house.root / "prompts" / "recordings").glob("*/recording.jsonl")
-    recorded = sorted(path.parent.name for path in recordings)
-    assert recorded == ["lbf-5x5-2p-1f"]
-    done = installed.qredit("generate", recorded[0], "--model", "replay", cwd=tmp_path)
+    assert "lbf-5x5-2p-1f" in {path.parent.name for path in recordings}
+    done = installed.qredit("generate", "lbf-5x5-2p-1f", "--model", "replay", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     (graph,) = (tmp_path / "runs").glob("*/artifact/credit.graph.json")
     assert json.loads(graph.read_bytes())["format"] == 1

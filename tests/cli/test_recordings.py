@@ -1,0 +1,65 @@
+"""Every recording that ships: it replays prompt by prompt, ends with the artifact beside it, and that one trains."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from qredit.artifact import load_artifact
+from qredit.prompts.files import ROOM
+from tests.cli.conftest import Cli
+from tests.cli.world import QUICK
+
+RECORDED = sorted(path.parent for path in (ROOM / "recordings").glob("*/recording.jsonl"))
+WANTED = {
+    "lbf-5x5-2p-1f",
+    "lbf-8x8-2p-2f-coop-2s",
+    "lbf-10x10-3p-3f-2s",
+    "matrix-climbing",
+    "mpe-adversary",
+    "mpe-spread-3",
+    "mpe-spread-6",
+    "mpe-tag",
+    "rware-tiny-4ag",
+}
+
+
+def test_all_recordings_ship() -> None:
+    assert {folder.name for folder in RECORDED} >= WANTED
+
+
+@pytest.mark.usefixtures("real_jail")
+@pytest.mark.parametrize("folder", RECORDED, ids=[folder.name for folder in RECORDED])
+def test_a_recording_replays(cli: Cli, folder: Path) -> None:
+    artifact = load_artifact(folder / "artifact")
+    settings = artifact.manifest["settings"]
+    numbers = ("--candidates", str(settings["candidates"]), "--rounds", str(settings["rounds"]))
+    done = cli("generate", folder.name, "--model", "replay", *numbers, "--json")
+    assert done.code == 0, done.err
+    assert re.search(r"\b0 of \d+ prompts differ from the recording", done.err)
+    found = done.json()
+    assert (found["chosen"], found["payload_sha256"]) == (
+        artifact.manifest["chosen"],
+        artifact.manifest["checks"]["payload_sha256"],
+    )
+    assert found["score"] == artifact.manifest["score"]
+
+
+@pytest.mark.parametrize("folder", RECORDED, ids=[folder.name for folder in RECORDED])
+def test_no_recording_names_a_path_or_a_key(folder: Path) -> None:
+    """What ships was made somewhere: no folder of that machine, no key stands in it."""
+    for path in (p for p in folder.rglob("*") if p.is_file() and p.suffix != ".npz"):
+        text = path.read_text(errors="replace")
+        assert not re.search(r"(?<![\w.])/(?:home|tmp|work|root|usr|var)/|\bsk-[A-Za-z0-9]{8}", text), path.name
+    json.loads((folder / "run.json").read_text())
+
+
+@pytest.mark.parametrize("folder", RECORDED, ids=[folder.name for folder in RECORDED])
+def test_a_bundled_function_trains(cli: Cli, folder: Path) -> None:
+    if load_artifact(folder / "artifact").manifest["form"] == "shares":
+        pytest.skip("shares are for policy gradients")
+    done = cli("train", folder.name, "--algorithm", "qllm", "--mixer", "builtin", *QUICK, "--json")
+    assert done.code == 0, done.err
