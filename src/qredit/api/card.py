@@ -6,11 +6,12 @@ import ast
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from qredit.graphs.identity import task_of
 from qredit.prompts import fenced
 
 if TYPE_CHECKING:
     from qredit.graphs import GenerationResult, Job
+    from qredit.graphs.kinds import Assignment, Kind
+    from qredit.sandbox import Accepted
 
 _FORMULAS = {
     "weights": "`Q_tot(s, a) = sum_i w_i(s) Q_i + b(s)` with the weights below; weights of 1 are VDN.",
@@ -42,21 +43,63 @@ _STOPPED = {
 
 
 def card(job: Job, result: GenerationResult, manifest: Mapping[str, Any]) -> str:
-    """The card in Markdown; whatever a model wrote stands inside fences."""
-    kind, verdict = job.kind, result.verdict
-    task = task_of(job.assignment.subject)
-    warnings = "\n".join(f"- {warning}" for warning in verdict.warnings) or "- none"
+    """The card of a generated program in Markdown; whatever a model wrote stands inside fences."""
     written_by = " and ".join(dict.fromkeys(f"`{i.model}`" for i in result.identities.values()))
+    usage = result.spend.usage
+    origin = f"""- qredit {manifest["qredit"]}: `{_command(manifest)}`
+- `qredit reproduce PATH/OF/THIS/FOLDER` repeats it from the recorded replies and compares what comes out
+- {_models(result)}
+- {result.spend.calls} calls, {usage.input_tokens} input and {usage.output_tokens} output
+  tokens{" (estimated)" if usage.estimated else ""}"""
+    return _card(
+        job.kind,
+        job.assignment,
+        result.verdict,
+        result.source,
+        result.figures,
+        manifest,
+        head=f"Written by {written_by}, chosen from {_candidates(result)} candidates in\n{len(result.rounds)} rounds",
+        note=_STOPPED.get(result.stopped, ""),
+        why=f"Why it was chosen:\n\n{fenced(result.reason)}\n\n",
+        origin=origin,
+    )
+
+
+def card_of_check(
+    kind: Kind, assignment: Assignment, verdict: Accepted, source: str, figures: str, manifest: Mapping[str, Any]
+) -> str:
+    """The card of a program that somebody wrote and `qredit check` accepted."""
+    origin = f"- qredit {manifest['qredit']}: `qredit check FILE --task {assignment.subject.name} --save FOLDER`"
+    if manifest.get("taken_from"):
+        origin += f"\n- the code is that of the artifact for `{manifest['taken_from']}`, traced again for this task"
+    return _card(kind, assignment, verdict, source, figures, manifest, head="Given as a file", origin=origin)
+
+
+def _card(
+    kind: Kind,
+    assignment: Assignment,
+    verdict: Accepted,
+    source: str,
+    figures: str,
+    manifest: Mapping[str, Any],
+    *,
+    head: str,
+    origin: str,
+    note: str = "",
+    why: str = "",
+) -> str:
+    subject = assignment.subject
+    title = f"{subject.task.title}. " if subject.task is not None else ""
+    warnings = "\n".join(f"- {warning}" for warning in verdict.warnings) or "- none"
     formula = _FORMULAS.get(verdict.form, kind.title)
     rules = f" Scale `{manifest['scale']}`, IGM `{manifest['igm']}`." if verdict.form in _FORMULAS else ""
-    words = _in_words(result.source, kind.functions)
+    words = _in_words(source, kind.functions)
     use = f"## Use\n\n{_USE[verdict.form]}\n" if verdict.form in _USE else ""
-    return f"""# {kind.name.capitalize()} for `{task.name}`
+    return f"""# {kind.name.capitalize()} for `{subject.name}`
 
-{task.title}. Written by {written_by}, chosen from {_candidates(result)} candidates in
-{len(result.rounds)} rounds, checked in the jail `{manifest["jail"]}`.
+{title}{head}, checked in the jail `{manifest["jail"]}`.
 
-{_STOPPED.get(result.stopped, "")}{formula}{rules}
+{note}{formula}{rules}
 
 ## In words
 
@@ -64,19 +107,15 @@ What the writer says that it does:
 
 {fenced(words or "nothing")}
 
-Why it was chosen:
+{why}## Measured, on {manifest["probe_states"]} states of episodes
 
-{fenced(result.reason)}
+{fenced(figures)}
 
-## Measured, on {manifest["probe_states"]} states of episodes
+{_scenes(kind, assignment)}## The code, for people
 
-{fenced(result.figures)}
+{_executed(kind, verdict)}
 
-{_scenes(job)}## The code, for people
-
-{_executed(job, result)}
-
-{fenced(result.source, "python")}
+{fenced(source, "python")}
 
 ## Warnings of the checks
 
@@ -84,11 +123,7 @@ Why it was chosen:
 
 {use}## Where it comes from
 
-- qredit {manifest["qredit"]}: `{_command(manifest)}`
-- `qredit reproduce PATH/OF/THIS/FOLDER` repeats it from the recorded replies and compares what comes out
-- {_models(result)}
-- {result.spend.calls} calls, {result.spend.usage.input_tokens} input and {result.spend.usage.output_tokens} output
-  tokens{" (estimated)" if result.spend.usage.estimated else ""}
+{origin}
 """
 
 
@@ -102,14 +137,14 @@ def _in_words(source: str, functions: tuple[str, ...]) -> str:
     return next((ast.get_docstring(node) or "" for node in found), "")
 
 
-def _scenes(job: Job) -> str:
-    scenes = job.kind.scenes(job.assignment)
+def _scenes(kind: Kind, assignment: Assignment) -> str:
+    scenes = kind.scenes(assignment)
     return f"The scenes:\n\n{fenced(scenes)}\n\n" if scenes else ""
 
 
-def _executed(job: Job, result: GenerationResult) -> str:
-    name, sha = job.kind.payload_file, result.verdict.payload_sha256
-    if job.kind.artifact_kind == "credit":
+def _executed(kind: Kind, verdict: Accepted) -> str:
+    name, sha = kind.payload_file, verdict.payload_sha256
+    if kind.artifact_kind == "credit":
         return f"Training executes `{name}` (SHA-256 `{sha}`), never this text."
     return f"What the checks made of it is `{name}` (SHA-256 `{sha}`)."
 

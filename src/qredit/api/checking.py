@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Literal
 
 import qredit
+from qredit.api.card import card_of_check
 from qredit.api.publishing import layout_file
-from qredit.artifact import save_artifact
+from qredit.artifact import Artifact, save_artifact
 from qredit.errors import ArtifactError, ConfigurationError, InfrastructureError, QreditError
 from qredit.files import read_untrusted
 from qredit.graphs.kinds import Assignment, Kind, kind_named
@@ -104,7 +105,7 @@ def check(
                 if figures:
                     found = replace(found, figures=figures_of(its_kind, assignment, verdict))
                 if save is not None:
-                    _save(save, source, verdict, its_kind, assignment, opened.name)
+                    save_checked(save, source, verdict, its_kind, assignment, jail=opened.name)
             yield found
 
 
@@ -132,7 +133,27 @@ def _any_credit(source: str, assignment: Assignment, jail: Jail, *, gate: bool) 
     )
 
 
-def _save(folder: Path, source: str, verdict: Accepted, kind: Kind, assignment: Assignment, jail: str) -> None:
+def save_checked(
+    folder: Path,
+    source: str,
+    verdict: Accepted,
+    kind: Kind,
+    assignment: Assignment,
+    *,
+    jail: str,
+    taken_from: str | None = None,
+) -> Artifact:
+    """Write the artifact of a program that somebody gave.
+
+    Args:
+        folder: where to.
+        source: its Python.
+        verdict: what the checks made of it.
+        kind: what kind of program it is.
+        assignment: what it is for.
+        jail: where it was checked.
+        taken_from: the task that it was generated for, if it is another one.
+    """
     subject = assignment.subject
     manifest = {
         "kind": kind.artifact_kind,
@@ -146,14 +167,17 @@ def _save(folder: Path, source: str, verdict: Accepted, kind: Kind, assignment: 
         "n_agents": subject.n_agents,
         "probe_states": len(subject.states),
         "model": None,
+        "taken_from": taken_from,
         "checks": {"warnings": list(verdict.warnings), "vdn_difference": verdict.vdn_difference},
     }
+    card = card_of_check(kind, assignment, verdict, source, figures_of(kind, assignment, verdict), manifest)
     files = {
         kind.payload_file: verdict.payload,
         kind.source_file: source.encode("utf-8", "replace"),
+        "CARD.md": card.encode("utf-8", "replace"),
         **layout_file(subject),
     }
-    save_artifact(folder, manifest=manifest, files=files)
+    return save_artifact(folder, manifest=manifest, files=files)
 
 
 def _result(file: Path, verdict: Verdict) -> CheckResult:
