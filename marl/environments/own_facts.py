@@ -43,16 +43,18 @@ def facts_of(spec: EnvironmentSpec, *, trusted: bool | None = None) -> Environme
         ConfigurationError: it cannot be made, it is not trusted, or a team cannot be trained in it.
     """
     team = open_team(spec, trusted=trusted)
-    observed, state = _observed(team), team.state()
-    own = None if state is None or np.array_equal(state.reshape(-1), observed) else state.reshape(-1)
+    observed, state = _observed(team), team.state()  # in this order: there is no state before the first episode
+    field = observation_field(team.spaces)
+    # Observations of unequal length are padded in `field`, and then even a state that is made of them is another one.
+    same = state is None or (state.size == field.size and np.array_equal(state.reshape(-1), observed))
     n_actions = max(int(space.n) for space in team.spaces.actions)
     return EnvironmentFacts(
         n_agents=len(team.spaces.actions),
         n_actions=n_actions,
         action_names=_action_names(team.environment, n_actions),
         time_limit=team.spaces.limit,
-        field=observation_field(team.spaces) if own is None else _state_field(team.environment, own.size),
-        is_observation=own is None,
+        field=field if same or state is None else _state_field(team.environment, state.size),
+        is_observation=same,
     )
 
 

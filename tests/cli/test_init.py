@@ -100,10 +100,18 @@ def plan(request: Request) -> str:
 
 @pytest.mark.usefixtures("real_jail")
 def test_with_states_it_can_be_generated_for(cli: Cli, tmp_path: Path) -> None:
+    """Not before its author has written what the models read."""
     cli("init", "my-task")
     save_states(tmp_path / "my-task.npz", 6)
     with protocol_server(plan) as server:
-        done = cli("generate", "my-task.yaml", "--model", "m", "--base-url", server.base_url, *world.SMALL, "--json")
+        command = ("generate", "my-task.yaml", "--model", "m", "--base-url", server.base_url, *world.SMALL, "--json")
+        refused = cli(*command)
+        assert refused.code == 2
+        assert "still to be filled in: title, description, goal, reward, meaning of" in refused.error()["cause"]
+        assert server.requests == []
+        path = tmp_path / "my-task.yaml"
+        path.write_text(path.read_text().replace("FILL IN", "Written"))
+        done = cli(*command)
     assert done.code == 0, done.err
     assert json.loads((Path(done.json()["artifact"]) / "layout.json").read_text())[0]["name"] == "agent_position"
 

@@ -13,11 +13,13 @@ from qredit.agents import ModelSettings, export_recording
 from qredit.agents.prices import prices_of
 from qredit.agents.roles import first_request
 from qredit.api.estimate import Estimate, estimate
+from qredit.api.init import MARK
 from qredit.api.models import budget_of, open_models
 from qredit.api.publishing import publish
 from qredit.api.settings import EvaluatorSettings, Spending
 from qredit.api.subjects import load_subject
 from qredit.artifact import Artifact
+from qredit.errors import TaskFileError
 from qredit.graphs import Event, GenerationResult, GenerationSettings, Job
 from qredit.graphs import generate as run_graph
 from qredit.graphs.generation import brief_of
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from qredit.agents.team import Models
     from qredit.graphs.kinds.kind import Scorer
     from qredit.subject import Subject
+    from qredit.task import Task
 
 PROBES = "probes.npz"
 MOST_TRUTH_STEPS = 500_000
@@ -118,7 +121,7 @@ def generate(
     started = time.perf_counter()
     settings = settings or GenerationSettings()
     subject = load_subject(request.task)
-    task = task_of(subject)
+    task = _written(subject)
     kind = kind or kind_named(request.kind or task.kind)
     if recording is None:
         recording = recording_path(task.name, None if kind.name == task.kind else kind.name)
@@ -156,7 +159,7 @@ def estimate_generation(
     """
     settings = settings or GenerationSettings()
     subject = load_subject(request.task)
-    kind = kind or kind_named(request.kind or task_of(subject).kind)
+    kind = kind or kind_named(request.kind or _written(subject).kind)
     assignment = assignment_of(request, subject)
     scored = _scorer(kind, subject) is not None or kind.scorer(assignment) is not None
     first = first_request(brief_of(kind, assignment, settings, scored=scored), candidate=1)
@@ -164,6 +167,25 @@ def estimate_generation(
         return estimate(first, settings, {})
     models = open_models(request, sampling, recording=recording_path(subject.name))
     return estimate(first, settings, prices_of(models.identities, budget_of(request.spending, models).prices))
+
+
+def _written(subject: Subject) -> Task:
+    """The task of a subject, whose author has filled in what `qredit init` left open.
+
+    Raises:
+        TaskFileError: something is still to be filled in.
+    """
+    task = task_of(subject)
+    texts = {"title": task.title, "description": task.description, "goal": task.goal, "reward": task.reward}
+    texts |= {f"meaning of `{field.name}`": field.meaning for field in subject.layout.fields}
+    open_entries = [name for name, text in texts.items() if MARK in text]
+    if open_entries:
+        raise TaskFileError(
+            f"task `{task.name}`",
+            cause=f"still to be filled in: {', '.join(open_entries)}",
+            remedy=f"Write what stands behind `{MARK}` in the task file: the language models read it.",
+        )
+    return task
 
 
 def job_of(

@@ -604,3 +604,9 @@ def test_names_of_actions_where_the_environment_has_them() -> None:
     facts = facts_of(EnvironmentSpec(adapter="gymnasium", id="QreditHermit-v0"))
     assert facts.action_names == ("LEFT", "STAY", "RIGHT")
     assert facts.time_limit == 6
+
+
+def test_facts_where_observations_have_unequal_lengths() -> None:
+    """The state is made of the observations, but without the zeros that pad the shorter ones."""
+    facts = facts_of(EnvironmentSpec(adapter="pettingzoo", id="mpe2.simple_speaker_listener_v4"))
+    assert (facts.field.name, facts.field.shape, facts.is_observation) == ("state", (14,), False)
