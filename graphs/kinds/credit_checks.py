@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from qredit.graphs.kinds.kind import Assignment, Score, Scorer
@@ -13,26 +13,42 @@ if TYPE_CHECKING:
     from qredit.sandbox import Accepted, Jail, Verdict
 
 
+def verify_program(
+    source: str, assignment: Assignment, jail: Jail, *, forms: Collection[Form] | None = None, gate: bool = True
+) -> Verdict:
+    """Check a tensor program for what it is written for; see `qredit.sandbox.verify`.
+
+    Args:
+        source: the module's text.
+        assignment: what it is for.
+        jail: where it runs.
+        forms: which forms are wanted; by default all that give credit.
+        gate: whether the syntax gate runs first.
+    """
+    from qredit.sandbox import verify
+
+    subject = assignment.subject
+    return verify(
+        source,
+        layout=subject.layout,
+        n_agents=subject.n_agents,
+        states=subject.states,
+        transitions=subject.transitions,
+        n_actions=subject.n_actions,
+        exchangeable=subject.exchangeable,
+        jail=jail,
+        scale=assignment.scale,
+        igm=assignment.igm,
+        forms=forms,
+        gate=gate,
+    )
+
+
 def check_form(form: Form) -> Callable[[str, Assignment, Jail], Verdict]:
-    """A check that accepts credit functions of one form."""
+    """A check that accepts programs of one form."""
 
     def check(source: str, assignment: Assignment, jail: Jail) -> Verdict:
-        from qredit.sandbox import verify
-
-        subject = assignment.subject
-        return verify(
-            source,
-            layout=subject.layout,
-            n_agents=subject.n_agents,
-            states=subject.states,
-            transitions=subject.transitions,
-            n_actions=subject.n_actions,
-            exchangeable=subject.exchangeable,
-            jail=jail,
-            scale=assignment.scale,
-            igm=assignment.igm,
-            forms=(form,),
-        )
+        return verify_program(source, assignment, jail, forms=(form,))
 
     return check
 

@@ -25,7 +25,7 @@ QUICK = ("--states", "2", "--visited", "12", "--continuations", "3", "--horizon"
 def fake_jail(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files are accepted as `world.fake_verify` accepts them."""
     monkeypatch.setattr("qredit.api.fidelity.open_jail", lambda name, image: world.NoJail())
-    monkeypatch.setattr("qredit.api.fidelity.verify", world.fake_verify)
+    monkeypatch.setattr("qredit.sandbox.verify", world.fake_verify)
 
 
 @pytest.fixture

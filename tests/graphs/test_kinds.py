@@ -106,23 +106,7 @@ OUTSIDE = '''
 
 from pathlib import Path
 
-from qredit.graphs.kinds import Kind, Score
-
-
-def check(source, assignment, jail):
-    from qredit.sandbox import verify
-
-    subject = assignment.subject
-    return verify(
-        source,
-        layout=subject.layout,
-        n_agents=subject.n_agents,
-        states=subject.states,
-        transitions=subject.transitions,
-        n_actions=subject.n_actions,
-        jail=jail,
-        forms=("value",),
-    )
+from qredit.graphs.kinds import Kind, Score, check_form
 
 
 def rewards(accepted, assignment):
@@ -148,7 +132,7 @@ REWARD = Kind(
     title="a dense reward",
     functions=("reward",),
     templates=Path(__file__).parent / "reward_templates",
-    check=check,
+    check=check_form("value"),
     measure=measure,
     scorer=scorer,
 )

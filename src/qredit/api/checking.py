@@ -14,8 +14,8 @@ from qredit.api.publishing import layout_file
 from qredit.artifact import Artifact, save_artifact
 from qredit.errors import ArtifactError, ConfigurationError, InfrastructureError, QreditError
 from qredit.files import read_untrusted
-from qredit.graphs.kinds import Assignment, Kind, kind_named
-from qredit.sandbox import Accepted, Jail, Verdict, open_jail, verify
+from qredit.graphs.kinds import Assignment, Kind, kind_named, verify_program
+from qredit.sandbox import Accepted, Verdict, open_jail
 from qredit.subject import Subject
 
 FILE_LIMIT = 1_000_000
@@ -95,7 +95,7 @@ def check(
                 if wanted is not None:
                     verdict = wanted.check(source, assignment, opened)
                 else:
-                    verdict = _any_credit(source, assignment, opened, gate=gate)
+                    verdict = verify_program(source, assignment, opened, gate=gate)
             except (InfrastructureError, ArtifactError) as error:
                 yield _error(file, error, time.perf_counter() - started)
                 continue
@@ -114,23 +114,6 @@ def figures_of(kind: Kind, assignment: Assignment, accepted: Accepted) -> str:
     scorer = kind.scorer(assignment)
     lines = [kind.measure(accepted, assignment), *([scorer(accepted).text] if scorer else [])]
     return "\n".join(lines)
-
-
-def _any_credit(source: str, assignment: Assignment, jail: Jail, *, gate: bool) -> Verdict:
-    subject = assignment.subject
-    return verify(
-        source,
-        layout=subject.layout,
-        n_agents=subject.n_agents,
-        exchangeable=subject.exchangeable,
-        n_actions=subject.n_actions,
-        states=subject.states,
-        transitions=subject.transitions,
-        jail=jail,
-        scale=assignment.scale,
-        igm=assignment.igm,
-        gate=gate,
-    )
 
 
 def save_checked(

@@ -12,8 +12,9 @@ from qredit.api.training import BUILTIN, artifact_folder, find_mixer
 from qredit.artifact import CREDIT_GRAPH, load_artifact
 from qredit.errors import ArtifactError, ConfigurationError
 from qredit.files import read_untrusted
+from qredit.graphs.kinds import Assignment, verify_program
 from qredit.marl.truth_settings import TruthSettings
-from qredit.sandbox import Accepted, Rejected, open_jail, verify
+from qredit.sandbox import Accepted, Rejected, open_jail
 from qredit.task import is_task_file
 
 if TYPE_CHECKING:
@@ -145,17 +146,8 @@ def _of_artifact(name: str, subject: Subject) -> CreditGraph:
 def _of_source(source: str, subject: Subject, jail: Jail) -> CreditGraph | Rejected:
     from qredit.credit import parse_graph
 
-    verdict = verify(
-        source,
-        layout=subject.layout,
-        n_agents=subject.n_agents,
-        exchangeable=subject.exchangeable,
-        n_actions=subject.n_actions,
-        states=subject.states,
-        transitions=subject.transitions,
-        jail=jail,
-        igm=subject.task.igm if subject.task is not None else "enforce",
-    )
+    igm = subject.task.igm if subject.task is not None else "enforce"
+    verdict = verify_program(source, Assignment(subject, igm=igm), jail)
     return parse_graph(verdict.payload) if isinstance(verdict, Accepted) else verdict
 
 
