@@ -14,7 +14,9 @@ Not covered: streaming, proxies beyond what the HTTP library reads from the envi
 from __future__ import annotations
 
 import asyncio
+import functools
 import random
+import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -110,6 +112,13 @@ class EndpointModel:
         jittered: float = backoff * random.uniform(0.75, 1.25)
         return min(jittered, settings.max_wait_seconds)
 
+    @functools.cached_property
+    def _trust(self) -> ssl.SSLContext:
+        """Which certificates are believed; read once, since it takes longer than a whole call to a local server."""
+        import httpx
+
+        return httpx.create_ssl_context()
+
     async def _ask_once(self, messages: Sequence[Message], form: Mapping[str, Any] | None) -> Reply:
         import openai
 
@@ -121,6 +130,7 @@ class EndpointModel:
             openai.DefaultAsyncHttpxClient(
                 follow_redirects=False,  # a redirect would carry the key to another place
                 timeout=self._settings.timeout_seconds,
+                verify=self._trust,
                 event_hooks={"response": hooks},
             ) as http,
         ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,9 @@ from qredit.graphs.kinds.kind import Assignment, Score, Scorer
 from qredit.prompts import figure
 
 if TYPE_CHECKING:
+    from qredit.credit import CreditGraph
     from qredit.credit.schema import Form
+    from qredit.credit.specialiser import SpecialisedGraph
     from qredit.sandbox import Accepted, Jail, Verdict
 
 
@@ -53,6 +56,15 @@ def check_form(form: Form) -> Callable[[str, Assignment, Jail], Verdict]:
     return check
 
 
+@functools.lru_cache(maxsize=64)
+def prepared(payload: bytes) -> tuple[CreditGraph, SpecialisedGraph]:
+    """The credit graph of an accepted program, and the same specialised: measuring and scoring share both."""
+    from qredit.credit import parse_graph, specialise
+
+    graph = parse_graph(payload)
+    return graph, specialise(graph)
+
+
 def fidelity_scorer(assignment: Assignment) -> Scorer | None:
     """The score of a credit function: does it rank the agents as the simulator does? `None` if nobody knows the truth.
 
@@ -65,9 +77,8 @@ def fidelity_scorer(assignment: Assignment) -> Scorer | None:
         return None
 
     def score(accepted: Accepted) -> Score:
-        from qredit.credit import parse_graph
-
-        found = fidelity_of(parse_graph(accepted.payload), probes)
+        graph, run = prepared(accepted.payload)
+        found = fidelity_of(graph, probes, run=run)
         if found is None:
             return Score(0.0, "score: not known, in no state does any agent's action matter")
         return Score(

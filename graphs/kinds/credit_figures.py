@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from qredit.graphs.kinds.credit_checks import prepared
 from qredit.graphs.kinds.kind import Assignment
 from qredit.graphs.kinds.scenes import scene_rows
 from qredit.prompts import figure
@@ -32,12 +33,11 @@ def credit_figures(accepted: Accepted, assignment: Assignment) -> str:
     Per agent: mean, spread and range of its credit; the share of states that differ from VDN; how even the credit is;
     the bias; how strongly the credit reacts to each field of the state; the credit in the scenes.
     """
-    from qredit.credit import parse_graph, specialise
     from qredit.credit.fidelity import credit_of
     from qredit.credit.statistics import weight_statistics
 
-    graph = parse_graph(accepted.payload)
-    header, run = graph.header, specialise(graph)
+    graph, run = prepared(accepted.payload)
+    header = graph.header
     probes, note = _complete(assignment.subject, header.form)
 
     def credit_in(changed: Probes) -> Tensor:

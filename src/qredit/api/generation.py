@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from qredit.agents import ModelSettings, export_recording
 from qredit.agents.prices import prices_of
@@ -29,13 +31,16 @@ from qredit.probes import load_probes, save_probes
 from qredit.prompts import recording_path
 from qredit.runs import Run, create_run, open_run
 from qredit.sandbox import open_jail
+from qredit.task import load_task
 
 if TYPE_CHECKING:
     from qredit.agents.team import Models
     from qredit.graphs.kinds.kind import Scorer
+    from qredit.sandbox import Jail
     from qredit.subject import Subject
     from qredit.task import Task
 
+T = TypeVar("T")
 PROBES = "probes.npz"
 MOST_TRUTH_STEPS = 500_000
 """Simulator steps that the measurement of true credit may take before a run: a few minutes."""
@@ -120,19 +125,15 @@ def generate(
     """
     started = time.perf_counter()
     settings = settings or GenerationSettings()
-    subject = load_subject(request.task)
-    task = _written(subject)
+    task = load_task(request.task)
     kind = kind or kind_named(request.kind or task.kind)
     if recording is None:
         recording = recording_path(task.name, None if kind.name == task.kind else kind.name)
     if request.model != "human":  # whatever is wrong with models and budget comes out before there is a run folder
         budget_of(request.spending, open_models(request, sampling, recording=recording))
-    with open_jail(request.jail, image=request.sandbox_image) as jail:
-        run = (
-            create_run("generate", task.name, {"task": request.task})
-            if resume is None
-            else open_run(resume, kind="generate")
-        )
+    with _jail_beside(request, lambda: _loaded(request)) as (jail, subject):
+        fresh = {"task": request.task}
+        run = create_run("generate", task.name, fresh) if resume is None else open_run(resume, kind="generate")
         models = open_models(request, sampling, recording=recording, human_folder=run.path / "human")
         on_start(run, jail.name)
         with run.writing():
@@ -143,6 +144,31 @@ def generate(
     if record is not None:
         export_recording(run, record)
     return Generated(run, artifact, result, jail.name, time.perf_counter() - started)
+
+
+@contextmanager
+def _jail_beside(request: Request, prepare: Callable[[], T]) -> Iterator[tuple[Jail, T]]:
+    """Open the jail, which takes seconds in processes of its own, while something else is prepared in a thread.
+
+    The jail is opened in this thread: its processes may be told to end with the thread that started them.
+    """
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        preparing = pool.submit(prepare)
+        with open_jail(request.jail, image=request.sandbox_image) as jail:
+            yield jail, preparing.result()
+
+
+def _loaded(request: Request) -> Subject:
+    """The subject of a request, and in memory what the run will need."""
+    subject = load_subject(request.task)
+    _written(subject)
+    import langgraph.graph  # noqa: F401 (takes a second, and so does the next)
+
+    import qredit.credit.fidelity
+
+    if request.model not in ("replay", "human"):
+        import qredit.agents.chat_openai  # noqa: F401
+    return subject
 
 
 def estimate_generation(

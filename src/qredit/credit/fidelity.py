@@ -71,7 +71,7 @@ class Placebos:
     """Symmetric Dirichlet weights whose expected entropy is the mean entropy of the function's credit."""
 
 
-def fidelity_of(graph: CreditGraph, probes: Probes) -> Fidelity | None:
+def fidelity_of(graph: CreditGraph, probes: Probes, *, run: SpecialisedGraph | None = None) -> Fidelity | None:
     """Fidelity of a credit function; `None` where the probes hold no true credit.
 
     Raises:
@@ -81,7 +81,7 @@ def fidelity_of(graph: CreditGraph, probes: Probes) -> Fidelity | None:
     if not len(known):
         return None
     assert probes.true_credit is not None
-    return compare(credit_of(graph, probes).numpy()[known], probes.true_credit[known])
+    return compare(credit_of(graph, probes, run=run).numpy()[known], probes.true_credit[known])
 
 
 def known_rows(probes: Probes) -> NDArray[np.int64]:
