@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -139,7 +141,7 @@ def generate(
         with run.writing():
             subject = with_probes_of(run, subject, probes, lambda s: measured(request, kind, s, on_event))
             job = job_of(request, kind, subject, models, jail=jail, settings=settings, run=run)
-            result = asyncio.run(run_graph(job, run, settings=settings, on_event=on_event))
+            result = asyncio.run(run_graph(job, run, settings=settings, on_event=_loading_meanwhile(on_event)))
             artifact = publish(job, result, run, jail=jail.name, asked=request.model)
     if record is not None:
         export_recording(run, record)
@@ -162,13 +164,24 @@ def _loaded(request: Request) -> Subject:
     """The subject of a request, and in memory what the run will need."""
     subject = load_subject(request.task)
     _written(subject)
-    import langgraph.graph  # noqa: F401 (takes a second, and so does the next)
-
-    import qredit.credit.fidelity
+    import langgraph.graph  # noqa: F401 (takes a second, and so does the client)
 
     if request.model not in ("replay", "human"):
         import qredit.agents.chat_openai  # noqa: F401
     return subject
+
+
+def _loading_meanwhile(on_event: Callable[[Event], None]) -> Callable[[Event], None]:
+    """`on_event`, which at the first question to a model begins to load what its candidate will be measured with."""
+    modules = ["qredit.credit.fidelity", "scipy.stats", "torch._dynamo"]  # the last by the memory pass over graphs
+
+    def tell(event: Event) -> None:
+        if event.kind == "asking" and modules:
+            threading.Thread(target=lambda names: [*map(import_module, names)], args=([*modules],), daemon=True).start()
+            modules.clear()
+        on_event(event)
+
+    return tell
 
 
 def estimate_generation(
