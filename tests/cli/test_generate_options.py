@@ -228,10 +228,11 @@ def test_a_kind_that_is_none(cli: Cli, my_task: Path, server: ProtocolServer) ->
     assert "`weights`" in done.error()["remedy"]
 
 
-def test_a_play_off_needs_an_environment(cli: Cli, my_task: Path, server: ProtocolServer) -> None:
+def test_a_play_off_needs_an_environment(cli: Cli, my_task: Path, server: ProtocolServer, tmp_path: Path) -> None:
     done = cli(*ask(my_task, server, "--play-off", "100"), "--json")
     assert done.code == 2
     assert "has no environment" in done.error()["cause"]
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.usefixtures("real_jail")

@@ -19,6 +19,7 @@ from qredit.agents.roles import first_request
 from qredit.api.estimate import Estimate, estimate
 from qredit.api.init import MARK
 from qredit.api.models import budget_of, open_models
+from qredit.api.play_off import play_off_of, require_trainable
 from qredit.api.publishing import publish
 from qredit.api.settings import EvaluatorSettings, Spending
 from qredit.api.subjects import load_subject
@@ -129,6 +130,8 @@ def generate(
     settings = settings or GenerationSettings()
     task = load_task(request.task)
     kind = kind or kind_named(request.kind or task.kind)
+    if settings.play_off:
+        require_trainable(kind, task)
     if recording is None:
         recording = recording_path(task.name, None if kind.name == task.kind else kind.name)
     if request.model != "human":  # whatever is wrong with models and budget comes out before there is a run folder
@@ -238,8 +241,7 @@ def job_of(
     run: Run,
 ) -> Job:
     """What the graph is to do for a request."""
-    from qredit.api.play_off import play_off_of
-
+    task, steps = task_of(subject), settings.play_off
     return Job(
         kind=kind,
         assignment=assignment_of(request, subject),
@@ -247,7 +249,7 @@ def job_of(
         jail=jail,
         budget=budget_of(request.spending, models),
         scorer=_scorer(kind, subject),
-        play_off=play_off_of(kind, subject, settings.play_off, run) if settings.play_off else None,
+        play_off=play_off_of(kind, task, subject.n_agents, steps, run) if steps else None,
     )
 
 

@@ -17,23 +17,22 @@ if TYPE_CHECKING:
     from qredit.graphs.kinds import Kind
     from qredit.runs import Run
     from qredit.sandbox import Accepted
-    from qredit.subject import Subject
+    from qredit.task import Task
 
 SEEDS = (0, 1)
 EVALUATIONS = 4
 FOLDER = "play-off"
 
 
-def play_off_of(kind: Kind, subject: Subject, steps: int, run: Run) -> PlayOff:
-    """A play-off of `steps` environment steps per candidate and seed; trainings are kept in the run folder.
+def require_trainable(kind: Kind, task: Task) -> None:
+    """Make sure that a play-off is possible.
 
     Raises:
         ConfigurationError: the kind is not for value decomposition, or the task has no environment.
     """
-    task = subject.task
-    if task is None or task.environment is None:
+    if task.environment is None:
         raise ConfigurationError(
-            f"a play-off on `{subject.name}`", cause="it has no environment", remedy="Leave --play-off out."
+            f"a play-off on `{task.name}`", cause="it has no environment", remedy="Leave --play-off out."
         )
     if kind.name not in ("weights", "general"):
         raise ConfigurationError(
@@ -41,6 +40,10 @@ def play_off_of(kind: Kind, subject: Subject, steps: int, run: Run) -> PlayOff:
             cause="only value decomposition trains with its programs, not yet policy gradients",
             remedy="Leave --play-off out, or generate `weights`.",
         )
+
+
+def play_off_of(kind: Kind, task: Task, n_agents: int, steps: int, run: Run) -> PlayOff:
+    """A play-off of `steps` environment steps per candidate and seed; trainings are kept in the run folder."""
     from qredit.marl.comparison_run import Contender, compare
     from qredit.marl.settings import TrainSettings
     from qredit.runs import Run as RunFolder
@@ -56,7 +59,7 @@ def play_off_of(kind: Kind, subject: Subject, steps: int, run: Run) -> PlayOff:
     def play(finalists: Mapping[int, Accepted]) -> str:
         contenders = {"VDN": Contender("vdn", replace(settings, algorithm="vdn"))}
         for number, accepted in finalists.items():
-            artifact = _artifact(folder / "artifacts", kind, subject, accepted)
+            artifact = _artifact(folder / "artifacts", kind, task, n_agents, accepted)
             name = f"qllm-{accepted.payload_sha256[:16]}"
             contenders[f"candidate {number}"] = Contender(name, replace(settings, algorithm="qllm"), artifact)
         compare(task, list(contenders.values()), SEEDS, RunFolder(folder))
@@ -77,16 +80,16 @@ def _curve(folder: Path, name: str) -> str:
     return ", ".join(f"{sum(t) / len(t):.0f}: {figure(float(sum(r) / len(r)))}" for t, r in points)
 
 
-def _artifact(folder: Path, kind: Kind, subject: Subject, accepted: Accepted) -> Path:
+def _artifact(folder: Path, kind: Kind, task: Task, n_agents: int, accepted: Accepted) -> Path:
     """The artifact to train with, made once."""
     path = folder / accepted.payload_sha256[:16]
     if not path.exists():
         manifest = {
             "kind": kind.artifact_kind,
-            "task": subject.name,
+            "task": task.name,
             "qredit": qredit.__version__,
             "form": accepted.form,
-            "n_agents": subject.n_agents,
+            "n_agents": n_agents,
         }
         save_artifact(path, manifest=manifest, files={kind.payload_file: accepted.payload})
     return path
