@@ -118,7 +118,7 @@ def test_generate_needs_a_jail(cli: Cli) -> None:
 def test_the_recording_that_ships(cli: Cli) -> None:
     done = cli("quickstart", *TINY)
     assert done.code == 0, done.err
-    assert " 0 of 12 prompts differ from the recording" in done.err
+    assert re.search(r" 0 of \d+ prompts differ from the recording", done.err)
 
 
 @pytest.mark.parametrize("arguments", [["--total-steps", "0"], ["--jobs", "0"], ["--total-steps", "x"]])

@@ -14,30 +14,13 @@ from tests.cli.conftest import Cli
 from tests.cli.world import QUICK
 
 RECORDED = sorted(path.parent for path in (ROOM / "recordings").glob("*/recording.jsonl"))
-WANTED = {
-    "lbf-5x5-2p-1f",
-    "lbf-8x8-2p-2f-coop-2s",
-    "lbf-10x10-3p-3f-2s",
-    "matrix-climbing",
-    "mpe-adversary",
-    "mpe-spread-3",
-    "mpe-spread-6",
-    "mpe-tag",
-    "rware-tiny-4ag",
-}
-
-
-def test_all_recordings_ship() -> None:
-    assert {folder.name for folder in RECORDED} >= WANTED
 
 
 @pytest.mark.usefixtures("real_jail")
 @pytest.mark.parametrize("folder", RECORDED, ids=[folder.name for folder in RECORDED])
 def test_a_recording_replays(cli: Cli, folder: Path) -> None:
     artifact = load_artifact(folder / "artifact")
-    settings = artifact.manifest["settings"]
-    numbers = ("--candidates", str(settings["candidates"]), "--rounds", str(settings["rounds"]))
-    done = cli("generate", folder.name, "--model", "replay", *numbers, "--json")
+    done = cli("generate", folder.name, "--model", "replay", "--json")
     assert done.code == 0, done.err
     assert re.search(r"\b0 of \d+ prompts differ from the recording", done.err)
     found = done.json()

@@ -8,13 +8,14 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from qredit.agents import ModelSettings, export_recording
 from qredit.agents.prices import prices_of
+from qredit.agents.recording import load_recording
 from qredit.agents.roles import first_request
 from qredit.api.estimate import Estimate, estimate
 from qredit.api.init import MARK
@@ -111,7 +112,7 @@ def generate(
 
     Args:
         request: task, models, checks.
-        settings: how many candidates, rounds and tries.
+        settings: how many candidates, rounds and tries; a replay with the defaults takes those of the recording.
         sampling: sampling and transport settings; its model and URL are those of the request.
         kind: a kind of one's own, in place of the named one.
         resume: run to go on with; nothing that was answered is asked again.
@@ -127,13 +128,14 @@ def generate(
         QreditError: whatever else went wrong; what was answered is kept in the run folder.
     """
     started = time.perf_counter()
-    settings = settings or GenerationSettings()
     task = load_task(request.task)
     kind = kind or kind_named(request.kind or task.kind)
-    if settings.play_off:
-        require_trainable(kind, task)
     if recording is None:
         recording = recording_path(task.name, None if kind.name == task.kind else kind.name)
+    if settings is None or (request.model == "replay" and settings == GenerationSettings()):
+        settings = _recorded_settings(recording) if request.model == "replay" else GenerationSettings()
+    if settings.play_off:
+        require_trainable(kind, task)
     if request.model != "human":  # whatever is wrong with models and budget comes out before there is a run folder
         budget_of(request.spending, open_models(request, sampling, recording=recording))
     with _jail_beside(request, lambda: _loaded(request)) as (jail, subject):
@@ -149,6 +151,15 @@ def generate(
     if record is not None:
         export_recording(run, record)
     return Generated(run, artifact, result, jail.name, time.perf_counter() - started)
+
+
+def _recorded_settings(recording: Path) -> GenerationSettings:
+    """The settings that a recording was made with, or the defaults where there is none or it is of another version."""
+    names = {field.name for field in fields(GenerationSettings)}
+    if not recording.is_file():
+        return GenerationSettings()
+    noted = load_recording(recording).settings
+    return GenerationSettings(**noted) if set(noted) <= names else GenerationSettings()
 
 
 @contextmanager

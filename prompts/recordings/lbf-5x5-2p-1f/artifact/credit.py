@@ -2,121 +2,151 @@ import torch
 import torch.nn.functional as F
 import math
 
-LAST = 4.0          # last row and column
-DETOUR = 2.0        # extra steps to get round the food to its far side
-TAKEN = 1.5         # extra steps for a side on which the partner stands
-SAME_SIDE = 6.0     # penalty for sending both agents to one side
-UNABLE = 50.0       # more than any time on the board
-SHARPNESS = 2.0     # of the soft minimum over the able agents
-POLICY = 3.0        # how well the partner is taken to act
-EVEN = 0.25         # pulls the shares together where little can be changed
-FLOOR = 0.35
-DECAY = -math.log(0.95)
-BIAS_SCALE = 0.5
+DECAY = 0.92       # value kept per step of delay
+STEP_OK = 0.85     # chance that a step brings an agent closer as intended
+DELAYS = 5         # lost steps that are modelled one by one
+HORIZON = 16       # steps looked ahead
+SHARP = 45.0       # how surely an agent picks its good actions
+NOISE = 0.4        # part of an agent's behaviour that is random
+EPS = 1e-5         # variance that counts as nothing
+MEAN_PART = 0.3    # part of the ratio of mean variances in the share
+FLOOR = 0.25       # credit that everybody gets
 
 
-def side_distances(rel):
-    # rel: [..., 2], agent minus food. Steps to the cells north, south,
-    # west and east of the food, [..., 4].
-    x = rel[..., 0]
-    y = rel[..., 1]
-    in_col = torch.abs(y) < 0.5
-    in_row = torch.abs(x) < 0.5
-    north = torch.abs(x + 1.0) + torch.abs(y) + DETOUR * ((x > 0.5) & in_col).to(x.dtype)
-    south = torch.abs(x - 1.0) + torch.abs(y) + DETOUR * ((x < -0.5) & in_col).to(x.dtype)
-    west = torch.abs(x) + torch.abs(y + 1.0) + DETOUR * ((y > 0.5) & in_row).to(x.dtype)
-    east = torch.abs(x) + torch.abs(y - 1.0) + DETOUR * ((y < -0.5) & in_row).to(x.dtype)
+def side_distances(row, col):
+    # steps to the north, south, west and east side of the food, from a position
+    # relative to the food; the food itself must be walked around (+2)
+    in_col = (col.abs() < 0.5)
+    in_row = (row.abs() < 0.5)
+    north = (row + 1).abs() + col.abs() + 2.0 * (in_col & (row > 0.5)).to(row.dtype)
+    south = (row - 1).abs() + col.abs() + 2.0 * (in_col & (row < -0.5)).to(row.dtype)
+    west = row.abs() + (col + 1).abs() + 2.0 * (in_row & (col > 0.5)).to(row.dtype)
+    east = row.abs() + (col - 1).abs() + 2.0 * (in_row & (col < -0.5)).to(row.dtype)
     return torch.stack([north, south, west, east], dim=-1)
 
 
-def missing_steps(pos0, pos1, food, able, solo):
-    # pos0, pos1: [B, m, n, 2]. Moves still needed before the deciding LOAD,
-    # [B, m, n].
-    centre = food.unsqueeze(1).unsqueeze(1)
-    d0 = side_distances(pos0 - centre)
-    d1 = side_distances(pos1 - centre)
-    on0 = (d0 < 0.5).to(d0.dtype)
-    on1 = (d1 < 0.5).to(d1.dtype)
+def arrived(dist):
+    # probability of having arrived by step 0, 1, .., HORIZON - 1 (new last dim),
+    # when each step succeeds with probability STEP_OK (negative binomial)
+    steps = torch.cumsum(dist.new_ones(HORIZON), dim=0) - 1.0
+    mass = torch.exp(math.log(STEP_OK) * dist)
+    left = torch.ones_like(dist)
+    total = torch.zeros_like(dist).unsqueeze(-1) * steps
+    for k in range(DELAYS):
+        there = ((dist + k).unsqueeze(-1) <= steps + 0.25).to(dist.dtype)
+        total = total + mass.unsqueeze(-1) * there
+        left = left - mass
+        mass = mass * (dist + k) * ((1.0 - STEP_OK) / (k + 1.0))
+    there = ((dist + DELAYS).unsqueeze(-1) <= steps + 0.25).to(dist.dtype)
+    return total + torch.clamp(left, min=0.0).unsqueeze(-1) * there
 
-    # One agent is enough: the able agent that arrives first.
-    unable = UNABLE * (1.0 - able)
-    t0 = torch.amin(d0 + TAKEN * on1, dim=-1) + unable[:, 0].unsqueeze(1).unsqueeze(1)
-    t1 = torch.amin(d1 + TAKEN * on0, dim=-1) + unable[:, 1].unsqueeze(1).unsqueeze(1)
-    both = torch.stack([t0, t1], dim=-1)
-    alone = -torch.logsumexp(-SHARPNESS * both, dim=-1) / SHARPNESS
 
-    # Both are needed: the best pair of different sides, set by the later one.
-    a = d0.unsqueeze(-1)
-    b = d1.unsqueeze(-2)
-    same = torch.eye(4, dtype=d0.dtype, device=d0.device)
-    cost = torch.maximum(a, b) + 0.15 * torch.minimum(a, b) + SAME_SIDE * same
-    together = torch.amin(cost.flatten(-2), dim=-1)
-    return torch.where(solo.unsqueeze(1).unsqueeze(1), alone, together)
+def discounted(done):
+    # expected DECAY ** time, from the probability of being done by each step
+    steps = torch.cumsum(done.new_ones(HORIZON), dim=0) - 1.0
+    coef = (1.0 - DECAY) * torch.exp(math.log(DECAY) * steps)
+    return (done * coef).sum(dim=-1) + (DECAY ** HORIZON) * done[..., -1]
+
+
+def outlook(row0, col0, row1, col1, able0, able1):
+    # discounted chance that a sufficient coalition stands beside the food
+    d0 = side_distances(row0, col0)
+    d1 = side_distances(row1, col1)
+    # alone: a side on which the other agent stands costs one step more
+    alone0 = (d0 + (d1 < 0.5).to(d0.dtype)).amin(dim=-1)
+    alone1 = (d1 + (d0 < 0.5).to(d0.dtype)).amin(dim=-1)
+    miss0 = 1.0 - able0.unsqueeze(-1) * arrived(alone0)
+    miss1 = 1.0 - able1.unsqueeze(-1) * arrived(alone1)
+    single = discounted(1.0 - miss0 * miss1)           # the earlier of the able
+    # together: two different sides, the later agent counts
+    f0 = arrived(d0)
+    f1 = arrived(d1)
+    pairs = []
+    for k in range(1, 4):
+        other = torch.cat([f1[..., k:, :], f1[..., :k, :]], dim=-2)
+        pairs.append(discounted(f0 * other))
+    joint = torch.cat(pairs, dim=-1).amax(dim=-1)
+    return torch.where(torch.maximum(able0, able1) > 0.5, single, joint)
+
+
+def likely(score):
+    return (1.0 - NOISE) * torch.softmax(SHARP * score, dim=1) + NOISE / score.shape[1]
 
 
 def credit(state):
-    """An agent earns credit for the steps that its best next action saves over
-    its average action, while its partner acts well. This is large for the agent
-    that sets the time of the meal, that can LOAD now, or that has to make room;
-    it is small for one that is too weak or has time to spare."""
-    agent = state["agent_position"]
+    """An agent earns credit for its expected share of the variance of the outcome in
+    this very step: it is the nearest who can eat alone, or the one whose arrival or
+    LOAD a joint job waits for. Partners act plausibly but imperfectly, so an agent
+    that waits for a late partner, or is too weak, gets little more than the floor."""
+    pos = state["agent_position"]
     level = state["agent_level"]
-    food = state["food_position"][:, 0, :]
-    food_level = state["food_level"][:, 0]
+    food_level = state["food_level"]                                   # [B, 1]
+    present = food_level > 0.5
+    food_raw = state["food_position"][:, 0, :]
+    food = torch.where(present, food_raw, torch.zeros_like(food_raw) + 2.0)
+    f_row = food[:, 0:1]                                               # [B, 1]
+    f_col = food[:, 1:2]
+    able = (level >= food_level - 0.5).to(pos.dtype)                   # [B, 2]
+    able0 = able[:, 0].unsqueeze(1).unsqueeze(2)                       # [B, 1, 1]
+    able1 = able[:, 1].unsqueeze(1).unsqueeze(2)
 
-    present = (food_level > 0.5) & (food[:, 0] > -0.5) & (food[:, 1] > -0.5)
-    present_f = present.to(agent.dtype)
-    # A food that is gone has no position: use the centre, masked out below.
-    food = torch.where(present.unsqueeze(1), food, torch.full_like(food, 2.0))
+    # relative to the food; where each of the six actions would lead: [B, 2, 6]
+    row = pos[:, :, 0]
+    col = pos[:, :, 1]
+    to_row = torch.clamp(torch.stack([row, row - 1, row + 1, row, row, row], dim=2), 0.0, 4.0)
+    to_col = torch.clamp(torch.stack([col, col, col, col - 1, col + 1, col], dim=2), 0.0, 4.0)
+    to_row = to_row - f_row.unsqueeze(2)
+    to_col = to_col - f_col.unsqueeze(2)
+    row = row - f_row
+    col = col - f_col
+    on_food = (to_row.abs() + to_col.abs()) < 0.5
+    to_row = torch.where(on_food, row.unsqueeze(2), to_row)
+    to_col = torch.where(on_food, col.unsqueeze(2), to_col)
 
-    able = (level >= food_level.unsqueeze(1) - 0.5).to(agent.dtype)   # [B, 2]
-    solo = torch.amax(able, dim=1) > 0.5                              # [B]
+    # joint actions: agent 0 along dim 1, agent 1 along dim 2
+    r0 = to_row[:, 0, :].unsqueeze(2)
+    c0 = to_col[:, 0, :].unsqueeze(2)
+    r1 = to_row[:, 1, :].unsqueeze(1)
+    c1 = to_col[:, 1, :].unsqueeze(1)
+    clash = ((r0 - r1).abs() + (c0 - c1).abs()) < 0.5                  # [B, 6, 6]
+    old_r0 = row[:, 0].unsqueeze(1).unsqueeze(2)
+    old_c0 = col[:, 0].unsqueeze(1).unsqueeze(2)
+    old_r1 = row[:, 1].unsqueeze(1).unsqueeze(2)
+    old_c1 = col[:, 1].unsqueeze(1).unsqueeze(2)
+    later = outlook(torch.where(clash, old_r0, r0), torch.where(clash, old_c0, c0),
+                    torch.where(clash, old_r1, r1), torch.where(clash, old_c1, c1),
+                    able0, able1)
 
-    # Cells that the six actions aim at, [B, 2, 6, 2].
-    row = agent[..., 0]
-    col = agent[..., 1]
-    rows = torch.stack([row, row - 1.0, row + 1.0, row, row, row], dim=-1)
-    cols = torch.stack([col, col, col, col - 1.0, col + 1.0, col], dim=-1)
-    target = torch.clamp(torch.stack([rows, cols], dim=-1), 0.0, LAST)
-    to_food = torch.abs(target - food.unsqueeze(1).unsqueeze(1)).sum(dim=-1, keepdim=True)
-    target = torch.where(to_food < 0.5, agent.unsqueeze(2), target)
+    # is the food eaten in this very step?
+    near = ((row.abs() + col.abs() - 1.0).abs() < 0.5).to(pos.dtype)
+    push = near * level
+    zero = torch.zeros_like(push)
+    lift = torch.stack([zero, zero, zero, zero, zero, push], dim=2)    # [B, 2, 6]
+    power = lift[:, 0, :].unsqueeze(2) + lift[:, 1, :].unsqueeze(1)
+    eaten = power >= (food_level.unsqueeze(2) - 0.5)
+    value = torch.where(eaten, torch.ones_like(later), DECAY * later)  # [B, 6, 6]
 
-    # Cells after every joint action; agents that clash stay, [B, 6, 6, 2].
-    aim0 = target[:, 0].unsqueeze(2)
-    aim1 = target[:, 1].unsqueeze(1)
-    clash = torch.abs(aim0 - aim1).sum(dim=-1, keepdim=True) < 0.5
-    here0 = agent[:, 0, :].unsqueeze(1).unsqueeze(1)
-    here1 = agent[:, 1, :].unsqueeze(1).unsqueeze(1)
-    pos0 = torch.where(clash, here0, aim0)
-    pos1 = torch.where(clash, here1, aim1)
-    time = missing_steps(pos0, pos1, food, able, solo)                # [B, 6, 6]
+    # plausible behaviour, then once more as an answer to the other's behaviour
+    mean0 = value.mean(dim=1)                                          # [B, 6] by a1
+    mean1 = value.mean(dim=2)                                          # [B, 6] by a0
+    first0 = likely(0.5 * value.amax(dim=2) + 0.5 * mean1)
+    first1 = likely(0.5 * value.amax(dim=1) + 0.5 * mean0)
+    pi0 = likely((value * first1.unsqueeze(1)).sum(dim=2))
+    pi1 = likely((value * first0.unsqueeze(2)).sum(dim=1))
 
-    # Joint actions that eat the food at once.
-    reach = torch.abs(agent - food.unsqueeze(1)).sum(dim=-1)
-    beside = ((reach > 0.5) & (reach < 1.5)).to(agent.dtype)
-    force = beside * level                                            # [B, 2]
-    none = torch.zeros_like(force)
-    loads = torch.stack([none, none, none, none, none, force], dim=-1)
-    total = loads[:, 0].unsqueeze(2) + loads[:, 1].unsqueeze(1)
-    eaten = total >= torch.clamp(food_level, min=1.0).unsqueeze(1).unsqueeze(1) - 0.5
-    time = torch.where(eaten, torch.full_like(time, -1.0), time)
+    # spread of the outcome over the own action, the partner's action held
+    var0 = ((value - mean0.unsqueeze(1)) ** 2).mean(dim=1) + EPS       # [B, 6] by a1
+    var1 = ((value - mean1.unsqueeze(2)) ** 2).mean(dim=2) + EPS       # [B, 6] by a0
+    ratio = var0.unsqueeze(1) / (var0.unsqueeze(1) + var1.unsqueeze(2))
+    chance = pi0.unsqueeze(2) * pi1.unsqueeze(1)                       # [B, 6, 6]
+    expected = (chance * ratio).sum(dim=2).sum(dim=1)                  # [B]
+    total0 = (pi1 * var0).sum(dim=1)
+    total1 = (pi0 * var1).sum(dim=1)
+    share0 = (1.0 - MEAN_PART) * expected + MEAN_PART * total0 / (total0 + total1)
+    share = torch.stack([share0, 1.0 - share0], dim=1)                 # [B, 2]
+    weights = torch.where(present, FLOOR + share, torch.ones_like(share))
 
-    # Each agent's cost per action against a partner that acts well.
-    policy0 = F.softmax(-POLICY * torch.amin(time, dim=2), dim=1)
-    policy1 = F.softmax(-POLICY * torch.amin(time, dim=1), dim=1)
-    cost0 = (time * policy1.unsqueeze(1)).sum(dim=2)
-    cost1 = (time * policy0.unsqueeze(2)).sum(dim=1)
-    cost = torch.stack([cost0, cost1], dim=1)                         # [B, 2, 6]
-    saved = torch.clamp(cost.mean(dim=2) - torch.amin(cost, dim=2), 0.0, 3.0)
-
-    share = (saved + EVEN) / (saved.sum(dim=1, keepdim=True) + 2.0 * EVEN)
-    weights = FLOOR + 2.0 * (1.0 - FLOOR) * share
-    weights = torch.where(present.unsqueeze(1), weights, torch.ones_like(weights))
-
-    # Bias: the reward of 1, discounted by the moves that are still missing;
-    # a common LOAD of both agents takes a little longer to come about.
-    now = missing_steps(here0, here1, food, able, solo)[:, 0, 0]
-    now = now + torch.where(solo, torch.zeros_like(now), torch.full_like(now, 0.5))
-    now = torch.clamp(now, 0.0, 12.0)
-    bias = BIAS_SCALE * present_f * torch.exp(-DECAY * now)
-    return weights, bias.unsqueeze(1)
+    # what is still to be had: more the sooner an able coalition is in place
+    hope = 0.4 * outlook(old_r0, old_c0, old_r1, old_c1, able0, able1).reshape(-1, 1)
+    bias = torch.where(present, hope, torch.zeros_like(hope))
+    return weights, bias
