@@ -21,7 +21,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from qredit.agents import ModelSettings
-from qredit.api.generation import Request, generate
+from qredit.api.generation import generate
+from qredit.api.settings import Request
 from qredit.graphs import GenerationSettings
 from qredit.prompts.files import ROOM
 

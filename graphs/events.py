@@ -23,6 +23,7 @@ EventKind = Literal[
     "out_of_budget",
     "waiting",
     "measuring",
+    "settings",
     "stopping",
     "drift",
     "finished",

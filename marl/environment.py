@@ -44,21 +44,12 @@ class TimeStep:
         return self.terminated | self.truncated
 
 
-class BatchedEnvironment(Protocol):
-    """`B` copies of an environment that are reset together and step together.
-
-    There is no automatic reset: an environment whose episode is over ignores its actions, keeps its arrays and gives
-    reward 0 until all are reset. Each episode is a function of its seed alone, whatever was played before.
-    """
+class Sized(Protocol):
+    """What never changes about an environment, one or many copies of it."""
 
     @property
     def layout(self) -> StateLayout:
         """The named fields of the state `[S]`."""
-        ...
-
-    @property
-    def n_environments(self) -> int:
-        """`B`."""
         ...
 
     @property
@@ -79,6 +70,19 @@ class BatchedEnvironment(Protocol):
     @property
     def time_limit(self) -> int:
         """Steps after which an episode is cut off."""
+        ...
+
+
+class BatchedEnvironment(Sized, Protocol):
+    """`B` copies of an environment that are reset together and step together.
+
+    There is no automatic reset: an environment whose episode is over ignores its actions, keeps its arrays and gives
+    reward 0 until all are reset. Each episode is a function of its seed alone, whatever was played before.
+    """
+
+    @property
+    def n_environments(self) -> int:
+        """`B`."""
         ...
 
     def reset(self, seeds: Sequence[int]) -> TimeStep:

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from qredit.marl.environment import Sized
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-    from qredit.layout import StateLayout
 
 Snapshot: TypeAlias = Any
 """All that decides an environment's future, its random generators included. Only its own adapter reads it."""
@@ -31,33 +31,8 @@ class StepResult:
     """The time limit cut the episode off, and the world had not ended: learners bootstrap from the state."""
 
 
-class Simulator(Protocol):
+class Simulator(Sized, Protocol):
     """One environment. An episode is a function of its seed and of the actions alone, whatever was played before."""
-
-    @property
-    def layout(self) -> StateLayout:
-        """The named fields of the state `[S]`."""
-        ...
-
-    @property
-    def n_agents(self) -> int:
-        """`N`."""
-        ...
-
-    @property
-    def n_actions(self) -> int:
-        """`A`."""
-        ...
-
-    @property
-    def observation_size(self) -> int:
-        """`O`."""
-        ...
-
-    @property
-    def time_limit(self) -> int:
-        """Steps after which an episode is cut off."""
-        ...
 
     def reset(self, seed: int) -> None:
         """Start an episode."""

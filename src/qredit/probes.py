@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from qredit.errors import ArtifactError, TaskFileError
 from qredit.files import read_untrusted, write_atomic
+from qredit.layout import pack_transitions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,6 +51,13 @@ class Probes:
     true_credit: NDArray[np.float32] | None = None
     """Each agent's share in the variance of the return, `[M, N]`, found by varying its action in the simulator. Rows
     sum to 1; a row of NaN is a state in which it is not known, or in which no agent's action matters."""
+
+    @property
+    def transitions(self) -> States | None:
+        """State, actions and next state in one row, `[M, S + N + S]`; `None` if not known."""
+        if self.actions is None or self.next_states is None:
+            return None
+        return pack_transitions(self.states, self.actions, self.next_states)
 
 
 def load_probes(path: Path, *, size: int, n_agents: int, n_actions: int | None = None) -> Probes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qredit.layout import StateLayout, pack_transitions
+from qredit.layout import StateLayout
 from qredit.probes import Probes
 from qredit.task import Task
 
@@ -43,7 +43,4 @@ class Subject:
     @property
     def transitions(self) -> States | None:
         """Transitions of rollouts, state, actions and next state in one row, `[M, S + N + S]`; `None` if not known."""
-        probes = self.probes
-        if probes.actions is None or probes.next_states is None:
-            return None
-        return pack_transitions(probes.states, probes.actions, probes.next_states)
+        return self.probes.transitions

@@ -137,7 +137,7 @@ def test_the_recording_in_the_package_is_served_as_it_stands() -> None:
     models = Models.of(ReplayModel(recording))
     assert {(i.endpoint, i.model) for i in models.identities.values()} == {("recording:lbf-5x5-2p-1f", "bridge")}
     records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()[1:]]
-    assert len(records) == len(recording.replies) > 10
+    assert len(records) == len(recording.replies) >= 8
     for record in records:
         position = Position(**record["position"])
         served = asyncio.run(models[position.role].complete(HELLO, position))

@@ -53,7 +53,7 @@ def my_task(tmp_path: Path) -> Path:
 @pytest.fixture
 def fake_jail(monkeypatch: pytest.MonkeyPatch) -> None:
     """No process, no tracing: for tests of everything around the check."""
-    monkeypatch.setattr("qredit.api.generation.open_jail", lambda name, image: NoJail())
+    monkeypatch.setattr("qredit.api.opening.open_jail", lambda name, image: NoJail())
     monkeypatch.setattr("qredit.sandbox.verify", world.fake_verify)
 
 
@@ -67,6 +67,6 @@ def session_jail(lockdown: None) -> Iterator[Jail]:
 @pytest.fixture
 def real_jail(monkeypatch: pytest.MonkeyPatch, session_jail: Jail) -> Jail:
     """The commands use the session's jail and leave it open."""
-    for module in ("checking", "fidelity", "generation"):
+    for module in ("checking", "fidelity", "opening"):
         monkeypatch.setattr(f"qredit.api.{module}.open_jail", lambda name, image: contextlib.nullcontext(session_jail))
     return session_jail

@@ -57,7 +57,7 @@ def no_jail(recorded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def verify(source: str, **given: object) -> None:
         raise AssertionError("a candidate was checked without a jail")
 
-    monkeypatch.setattr("qredit.api.generation.open_jail", refuse)
+    monkeypatch.setattr("qredit.api.opening.open_jail", refuse)
     monkeypatch.setattr("qredit.sandbox.verify", verify)
 
 

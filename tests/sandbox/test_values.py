@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from math import isclose
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -171,6 +172,7 @@ def test_the_value_of_exchangeable_agents_stays_when_they_are_renumbered() -> No
 @given(st.floats(-1e4, 1e4, width=32), st.floats(-1e4, 1e4, width=32))
 def test_any_two_values_within_the_bound_pass(low: float, high: float) -> None:
     """One in states with the first agent at cell 0, the other elsewhere; a warning if and only if they are the same."""
+    assume(not isclose(abs(high - low), 1e-6, rel_tol=1e-3))  # where float32 of the check and float64 of this differ
     report = checked(lambda s: torch.where(s[:, :1] == 0, low, high))
     assert bool(report.warnings) == (abs(high - low) <= 1e-6)
     assert report.vdn_difference is None

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, replace
-from importlib import import_module
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING
 
 from qredit.agents import ModelSettings, export_recording
 from qredit.agents.prices import prices_of
@@ -20,9 +16,11 @@ from qredit.agents.roles import first_request
 from qredit.api.estimate import Estimate, estimate
 from qredit.api.init import MARK
 from qredit.api.models import budget_of, open_models
+from qredit.api.opening import jail_beside, loading_meanwhile
 from qredit.api.play_off import play_off_of, require_trainable
 from qredit.api.publishing import publish
-from qredit.api.settings import EvaluatorSettings, Spending
+from qredit.api.scoring import scorer_of, with_true_credit
+from qredit.api.settings import Request
 from qredit.api.subjects import load_subject
 from qredit.artifact import Artifact
 from qredit.errors import TaskFileError
@@ -34,49 +32,15 @@ from qredit.graphs.kinds import Assignment, Kind, kind_named
 from qredit.probes import load_probes, save_probes
 from qredit.prompts import recording_path
 from qredit.runs import Run, create_run, open_run
-from qredit.sandbox import open_jail
 from qredit.task import load_task
 
 if TYPE_CHECKING:
     from qredit.agents.team import Models
-    from qredit.graphs.kinds.kind import Scorer
     from qredit.sandbox import Jail
     from qredit.subject import Subject
     from qredit.task import Task
 
-T = TypeVar("T")
 PROBES = "probes.npz"
-MOST_TRUTH_STEPS = 500_000
-"""Simulator steps that the measurement of true credit may take before a run: a few minutes."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What to generate, with which models and under which checks."""
-
-    task: str
-    """Name of a built-in task or of a member of a family, or path of a task file."""
-    model: str | None = None
-    """Name of the model; `replay` for the recorded replies of a built-in task, `human` to answer by files."""
-    base_url: str | None = None
-    """Base URL of an OpenAI-compatible endpoint; comes before OPENAI_BASE_URL."""
-    kind: str | None = None
-    """Kind of program; that of the task if `None`."""
-    jail: str = "auto"
-    """Jail that candidates run in."""
-    sandbox_image: str | None = None
-    """For the `docker` jail, the image with qredit in it; by default this machine's Python is mounted."""
-    scale: Literal["sum_to_n", "raw"] = "sum_to_n"
-    """Whether weights are normalised to sum to N."""
-    igm: Literal["enforce", "relax"] | None = None
-    """Whether negative weights are clamped at 0 or kept; as the task says if `None`."""
-    truth_states: int = 32
-    """States in which the true credit is measured before the run, where none ships with the task; 0 measures none, and
-    then there is no selection score."""
-    evaluator: EvaluatorSettings = field(default_factory=EvaluatorSettings)
-    """Model and sampling of the evaluator, where they differ."""
-    spending: Spending = field(default_factory=Spending)
-    """What may be spent."""
 
 
 @dataclass(frozen=True)
@@ -132,21 +96,26 @@ def generate(
     kind = kind or kind_named(request.kind or task.kind)
     if recording is None:
         recording = recording_path(task.name, None if kind.name == task.kind else kind.name)
-    if settings is None or (request.model == "replay" and settings == GenerationSettings()):
-        settings = _recorded_settings(recording) if request.model == "replay" else GenerationSettings()
+    settings = asked_for = settings or GenerationSettings()
+    if request.model == "replay" and asked_for == GenerationSettings():
+        settings = _recorded_settings(recording)
     if settings.play_off:
         require_trainable(kind, task)
     if request.model != "human":  # whatever is wrong with models and budget comes out before there is a run folder
         budget_of(request.spending, open_models(request, sampling, recording=recording))
-    with _jail_beside(request, lambda: _loaded(request)) as (jail, subject):
+    with jail_beside(request.jail, request.sandbox_image, lambda: _loaded(request)) as (jail, subject):
         fresh = {"task": request.task}
         run = create_run("generate", task.name, fresh) if resume is None else open_run(resume, kind="generate")
         models = open_models(request, sampling, recording=recording, human_folder=run.path / "human")
         on_start(run, jail.name)
+        if settings != asked_for:
+            on_event(Event("settings", text=f"as recorded: K = {settings.candidates}, L = {settings.rounds}"))
         with run.writing():
-            subject = with_probes_of(run, subject, probes, lambda s: measured(request, kind, s, on_event))
+            subject = with_probes_of(
+                run, subject, probes, lambda s: with_true_credit(s, kind, request.truth_states, on_event)
+            )
             job = job_of(request, kind, subject, models, jail=jail, settings=settings, run=run)
-            result = asyncio.run(run_graph(job, run, settings=settings, on_event=_loading_meanwhile(on_event)))
+            result = asyncio.run(run_graph(job, run, settings=settings, on_event=loading_meanwhile(on_event)))
             artifact = publish(job, result, run, jail=jail.name, asked=request.model)
     if record is not None:
         export_recording(run, record)
@@ -162,18 +131,6 @@ def _recorded_settings(recording: Path) -> GenerationSettings:
     return GenerationSettings(**noted) if set(noted) <= names else GenerationSettings()
 
 
-@contextmanager
-def _jail_beside(request: Request, prepare: Callable[[], T]) -> Iterator[tuple[Jail, T]]:
-    """Open the jail, which takes seconds in processes of its own, while something else is prepared in a thread.
-
-    The jail is opened in this thread: its processes may be told to end with the thread that started them.
-    """
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        preparing = pool.submit(prepare)
-        with open_jail(request.jail, image=request.sandbox_image) as jail:
-            yield jail, preparing.result()
-
-
 def _loaded(request: Request) -> Subject:
     """The subject of a request, and in memory what the run will need."""
     subject = load_subject(request.task)
@@ -183,19 +140,6 @@ def _loaded(request: Request) -> Subject:
     if request.model not in ("replay", "human"):
         import qredit.agents.chat_openai  # noqa: F401
     return subject
-
-
-def _loading_meanwhile(on_event: Callable[[Event], None]) -> Callable[[Event], None]:
-    """`on_event`, which at the first question to a model begins to load what its candidate will be measured with."""
-    modules = ["qredit.credit.fidelity", "scipy.stats", "torch._dynamo"]  # the last by the memory pass over graphs
-
-    def tell(event: Event) -> None:
-        if event.kind == "asking" and modules:
-            threading.Thread(target=lambda names: [*map(import_module, names)], args=([*modules],), daemon=True).start()
-            modules.clear()
-        on_event(event)
-
-    return tell
 
 
 def estimate_generation(
@@ -214,7 +158,7 @@ def estimate_generation(
     subject = load_subject(request.task)
     kind = kind or kind_named(request.kind or _written(subject).kind)
     assignment = assignment_of(request, subject)
-    scored = _scorer(kind, subject) is not None or kind.scorer(assignment) is not None
+    scored = scorer_of(kind, subject) is not None or kind.scorer(assignment) is not None
     first = first_request(brief_of(kind, assignment, settings, scored=scored), candidate=1)
     if request.model is None or request.model in ("replay", "human"):
         return estimate(first, settings, {})
@@ -247,7 +191,7 @@ def job_of(
     subject: Subject,
     models: Models,
     *,
-    jail: Any,
+    jail: Jail,
     settings: GenerationSettings,
     run: Run,
 ) -> Job:
@@ -259,7 +203,7 @@ def job_of(
         models=models,
         jail=jail,
         budget=budget_of(request.spending, models),
-        scorer=_scorer(kind, subject),
+        scorer=scorer_of(kind, subject),
         play_off=play_off_of(kind, task, subject.n_agents, steps, run) if steps else None,
     )
 
@@ -295,45 +239,3 @@ def with_probes_of(
     if fresh:
         save_probes(path, subject.probes)
     return subject
-
-
-def measured(request: Request, kind: Kind, subject: Subject, on_event: Callable[[Event], None]) -> Subject:
-    """The subject with the true credit of some states, if its kind is scored by it and the task has a simulator."""
-    task = subject.task
-    known = (
-        subject.probes.true_credit is not None or kind.artifact_kind != "credit" or _scorer(kind, subject) is not None
-    )
-    if known or task is None or task.environment is None or request.truth_states == 0:
-        return subject
-    from qredit.marl.counterfactual import measure_probes
-    from qredit.marl.truth_settings import TruthSettings
-
-    def tell(states: int, decisive: int) -> None:
-        if states % 8 == 0:
-            text = f"{decisive} of {states} states tell the agents apart; {request.truth_states} are wanted"
-            on_event(Event("measuring", text=text))
-
-    settings = TruthSettings(states=request.truth_states, visited=len(subject.states), most_steps=MOST_TRUTH_STEPS)
-    found = measure_probes(task, settings, tell)
-    return replace(subject, probes=found.probes) if found.decisive else subject
-
-
-def _scorer(kind: Kind, subject: Subject) -> Scorer | None:
-    """The score that the task's simulator gives, where it has one of its own: can a matrix game be represented?"""
-    task = subject.task
-    if kind.name != "general" or task is None or task.environment is None or task.environment.adapter != "matrix":
-        return None
-    from qredit.graphs.kinds import Score
-    from qredit.prompts import figure
-    from qredit.sandbox import Accepted
-
-    game = task.environment.id
-
-    def score(accepted: Accepted) -> Score:
-        from qredit.credit import parse_graph
-        from qredit.marl.payoff_fit import payoff_fit
-
-        fit = payoff_fit(parse_graph(accepted.payload), game, seed=0)
-        return Score(fit, f"score: {figure(fit)} (R squared of the best fit of all payoffs of the game; 1 is exact)")
-
-    return score

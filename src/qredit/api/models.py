@@ -11,12 +11,11 @@ from qredit.agents import ModelSettings, open_model
 from qredit.agents.budget import Budget, Ledger
 from qredit.agents.prices import Price, unlisted
 from qredit.agents.team import Models
-from qredit.api.settings import EvaluatorSettings, Spending
+from qredit.api.settings import EvaluatorSettings, Request, Spending
 from qredit.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from qredit.agents import ChatModel
-    from qredit.api.generation import Request
 
 EVALUATOR_KEY = "EVALUATOR_API_KEY"
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from qredit.agents import export_recording
 from qredit.agents.recording import FILE_NAME as RECORDING
-from qredit.api.generation import Generated, Request, generate
+from qredit.api.generation import Generated, generate
+from qredit.api.settings import Request
 from qredit.artifact import load_artifact
 from qredit.errors import ArtifactError
 from qredit.graphs import GenerationSettings

@@ -1,8 +1,11 @@
-"""Settings of a generation's models and of what it may spend; the command line's options are made from them."""
+"""What to generate, with which models, and what it may cost; the command line's options are made from this."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
+
+from qredit.errors import ConfigurationError
 
 
 @dataclass(frozen=True)
@@ -33,3 +36,40 @@ class Spending:
     """US dollars per million tokens read, for models without a known price."""
     price_out: float | None = None
     """US dollars per million tokens written."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to generate, with which models and under which checks."""
+
+    task: str
+    """Name of a built-in task or of a member of a family, or path of a task file."""
+    model: str | None = None
+    """Name of the model; `replay` for the recorded replies of a built-in task, `human` to answer by files."""
+    base_url: str | None = None
+    """Base URL of an OpenAI-compatible endpoint; comes before OPENAI_BASE_URL."""
+    kind: str | None = None
+    """Kind of program: weights, general, shares, describe, or an installed package's; by default the task's own."""
+    jail: str = "auto"
+    """Jail that candidates run in: auto, bubblewrap, lockdown or docker."""
+    sandbox_image: str | None = None
+    """For the `docker` jail, the image with qredit in it; by default this machine's Python is mounted."""
+    scale: Literal["sum_to_n", "raw"] = "sum_to_n"
+    """Whether weights are normalised to sum to N."""
+    igm: Literal["enforce", "relax"] | None = None
+    """Whether negative weights are clamped at 0 or kept; by default as the task says."""
+    truth_states: int = 32
+    """States in which the true credit is measured before the run, where none ships with the task; 0 measures none, and
+    then there is no selection score."""
+    evaluator: EvaluatorSettings = field(default_factory=EvaluatorSettings)
+    """Model and sampling of the evaluator, where they differ."""
+    spending: Spending = field(default_factory=Spending)
+    """What may be spent."""
+
+    def __post_init__(self) -> None:
+        if self.truth_states < 0:
+            raise ConfigurationError(
+                f"{self.truth_states} states with true credit",
+                cause="there cannot be fewer than none",
+                remedy="Give --truth-states 0 or more.",
+            )

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qredit.api.generation import Generated, Request, generate
+from qredit.api.generation import Generated, generate
+from qredit.api.settings import Request
 from qredit.api.training import BUILTIN, compare
 from qredit.errors import JailUnavailableError
 from qredit.marl.settings import TrainSettings

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from qredit.agents.settings import ModelSettings
-from qredit.api.settings import EvaluatorSettings, Spending
+from qredit.api.settings import EvaluatorSettings, Request, Spending
 from qredit.cli.console import JsonOption, command, err, out, plain, print_json, program
 from qredit.cli.options import TrustEnvOption, with_settings
 from qredit.graphs.settings import GenerationSettings
@@ -24,55 +24,22 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
-    flattened = with_settings("sampling", ModelSettings, fixed={"model": "unset"}, leave_out=("base_url",))(
-        with_settings("evaluator", EvaluatorSettings)(
-            with_settings("spending", Spending)(with_settings("settings", GenerationSettings)(generate))
-        )
-    )
+    flattened = generate
+    for parameter, kind in (("evaluator", EvaluatorSettings), ("spending", Spending), ("settings", GenerationSettings)):
+        flattened = with_settings(parameter, kind)(flattened)
+    flattened = with_settings("sampling", ModelSettings, fixed={"model": "unset"}, leave_out=("base_url",))(flattened)
+    flattened = with_settings("request", Request, fixed={"task": ""}, leave_out=("evaluator", "spending"))(flattened)
     command(app, "generate")(flattened)
     command(app, "reproduce")(reproduce)
 
 
 def generate(
     task: Annotated[str, typer.Argument(help="Built-in task (see `qredit tasks`), or the path of a task file.")],
+    request: Request,
     settings: GenerationSettings,
     sampling: ModelSettings,
     evaluator: EvaluatorSettings,
     spending: Spending,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="Name of the model; `replay` for the recorded replies of a built-in task; `human` to paste prompts "
-            "into a chat window and save its replies as files."
-        ),
-    ] = None,
-    base_url: Annotated[
-        str | None, typer.Option(help="Base URL of an OpenAI-compatible endpoint; default $OPENAI_BASE_URL.")
-    ] = None,
-    kind: Annotated[
-        str | None,
-        typer.Option(help="Kind of program: weights, general, shares, describe, or one of an installed package."),
-    ] = None,
-    jail: Annotated[str, typer.Option(help="Jail for the candidates: auto, bubblewrap, lockdown or docker.")] = "auto",
-    sandbox_image: Annotated[
-        str | None,
-        typer.Option(help="For the docker jail: image with qredit in it; default: mount this machine's Python."),
-    ] = None,
-    scale: Annotated[
-        Literal["sum_to_n", "raw"], typer.Option(help="Whether weights are normalised to sum to N.")
-    ] = "sum_to_n",
-    igm: Annotated[
-        Literal["enforce", "relax"] | None,
-        typer.Option(help="Whether negative weights are clamped at 0 or kept; default: as the task says."),
-    ] = None,
-    truth_states: Annotated[
-        int,
-        typer.Option(
-            help="States in which the true credit is measured in the simulator before the run, where none ships with "
-            "the task: the selection score. 0 measures none.",
-            min=0,
-        ),
-    ] = 32,
     no_evaluator: Annotated[
         bool, typer.Option("--no-evaluator", help="Ablation: the measured score selects, and nobody gives tips.")
     ] = False,
@@ -98,25 +65,13 @@ def generate(
 ) -> None:
     """Let language models write a credit function, or another kind of program, for a task, and check it in a jail."""
     from qredit import api
-    from qredit.api.generation import Request, estimate_generation
+    from qredit.api.generation import estimate_generation
 
     if no_evaluator:
         settings = replace(settings, selection="score")
     if best_of_k:
         settings = settings.best_of_k()
-    request = Request(
-        task,
-        model=model,
-        base_url=base_url,
-        kind=kind,
-        jail=jail,
-        sandbox_image=sandbox_image,
-        scale=scale,
-        igm=igm,
-        truth_states=truth_states,
-        evaluator=evaluator,
-        spending=spending,
-    )
+    request = replace(request, task=task, evaluator=evaluator, spending=spending)
     if dry_run:
         found = estimate_generation(request, settings=settings, sampling=sampling)
         if json_output:
@@ -215,6 +170,7 @@ def show_event(event: Event) -> None:
         "converged": f"  {short}: the run ends here",
         "out_of_budget": f"{who}: not asked: {short}",
         "measuring": f"measuring the true credit: {short}",
+        "settings": f"settings {short}",
         "waiting": f"  waiting for the reply to {text}",
         "stopping": f"  {short}",
         "drift": f"  {short}",

@@ -173,16 +173,14 @@ def _gradients(header: Header, run: SpecialisedGraph, states: Tensor) -> Tensor:
 
 
 def _transitions(probes: Probes) -> Tensor:
-    """State, actions and next state in one row, `[M, S + N + S]`."""
-    if probes.actions is None or probes.next_states is None:
+    transitions = probes.transitions
+    if transitions is None:
         raise ConfigurationError(
             "a function that shares out the reward",
             cause="it reads transitions, and only states are known",
             remedy="Add the arrays `actions` [M, N] and `next_states` [M, S] to the file of sample states.",
         )
-    return torch.tensor(
-        np.concatenate([probes.states, probes.actions, probes.next_states], axis=1), dtype=torch.float32
-    )
+    return torch.tensor(transitions)
 
 
 @dataclass(frozen=True)
