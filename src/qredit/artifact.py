@@ -22,7 +22,7 @@ FILE_NAMES = frozenset(
     {CREDIT_GRAPH, "credit.py", "describe.py", "texts.json", "program.py", "payload.json", "CARD.md", "layout.json"}
 )
 SIZE_LIMIT = 16_000_000
-RECORDINGS = Path(__file__).parent / "prompts" / "recordings"
+BUNDLED = Path(__file__).parent / "prompts"
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 
@@ -66,16 +66,23 @@ def save_artifact(folder: Path, *, manifest: Mapping[str, Any], files: Mapping[s
     return load_artifact(folder)
 
 
+def bundled_artifacts() -> dict[str, Path]:
+    """The artifacts that ship with qredit, by task: of recorded runs, and of those traced again for other tasks."""
+    transferred = {path.parent.name: path.parent for path in BUNDLED.glob(f"transferred/*/{MANIFEST}")}
+    recorded = {path.parents[1].name: path.parent for path in BUNDLED.glob(f"recordings/*/artifact/{MANIFEST}")}
+    return transferred | recorded
+
+
 def bundled_artifact(task: str) -> Path:
-    """The artifact that ships with qredit for a task; it came from the recorded run of the same name.
+    """The artifact that ships with qredit for a task.
 
     Raises:
         UnknownNameError: none ships for this task.
     """
-    known = [manifest.parents[1].name for manifest in RECORDINGS.glob(f"*/artifact/{MANIFEST}")]
-    if task not in known:
-        raise UnknownNameError("bundled artifact", task, known)
-    return RECORDINGS / task / "artifact"
+    found = bundled_artifacts()
+    if task not in found:
+        raise UnknownNameError("bundled artifact", task, found)
+    return found[task]
 
 
 def load_artifact(path: Path | str) -> Artifact:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from qredit.api import load_subject
-from qredit.api.training import BUILTIN, compare, find_mixer
+from qredit.api.artifacts import BUILTIN, find_mixer
+from qredit.api.training import compare
 from qredit.errors import ArtifactError, ConfigurationError, UnknownNameError
 from qredit.marl import TrainSettings
 from qredit.prompts import recording_path
@@ -41,7 +42,7 @@ def test_builtin(artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     shipped = tmp_path / "recordings" / TASK.name / "artifact"
     shipped.parent.mkdir(parents=True)
     artifact.rename(shipped)
-    monkeypatch.setattr("qredit.artifact.RECORDINGS", tmp_path / "recordings")
+    monkeypatch.setattr("qredit.artifact.BUNDLED", tmp_path)
     assert find_mixer(BUILTIN, TASK).path == shipped
     with pytest.raises(UnknownNameError, match="unknown bundled artifact `lbf-10x10-3p-3f-2s`"):
         find_mixer(BUILTIN, load_task("lbf-10x10-3p-3f-2s"))

@@ -43,7 +43,7 @@ def recorded(
     (room / "probe_states").symlink_to(probe_states_path(TASK).parent)
     monkeypatch.setenv("QREDIT_RUNS", str(tmp_path / "runs"))
     monkeypatch.setattr("qredit.prompts.files.ROOM", room)
-    monkeypatch.setattr("qredit.artifact.RECORDINGS", room / "recordings")
+    monkeypatch.setattr("qredit.artifact.BUNDLED", room)
     return folder
 
 

@@ -68,11 +68,15 @@ def card(job: Job, result: GenerationResult, manifest: Mapping[str, Any]) -> str
 def card_of_check(
     kind: Kind, assignment: Assignment, verdict: Accepted, source: str, figures: str, manifest: Mapping[str, Any]
 ) -> str:
-    """The card of a program that somebody wrote and `qredit check` accepted."""
-    origin = f"- qredit {manifest['qredit']}: `qredit check FILE --task {assignment.subject.name} --save FOLDER`"
-    if manifest.get("taken_from"):
-        origin += f"\n- the code is that of the artifact for `{manifest['taken_from']}`, traced again for this task"
-    return _card(kind, assignment, verdict, source, figures, manifest, head="Given as a file", origin=origin)
+    """The card of a program that `qredit check` accepted, or `qredit transfer` for another task than its own."""
+    name, other = assignment.subject.name, manifest["taken_from"]
+    head = f"Written for `{other}` and traced again for this task" if other else "Given as a file"
+    command = f"qredit transfer ARTIFACT {name}" if other else f"qredit check FILE --task {name} --save FOLDER"
+    origin = f"- qredit {manifest['qredit']}: `{command}`"
+    if other:
+        origin += f", where ARTIFACT is that for `{other}`"
+        origin += "\n- `qredit reproduce PATH/OF/THIS/FOLDER` traces it once more and compares what comes out"
+    return _card(kind, assignment, verdict, source, figures, manifest, head=head, origin=origin)
 
 
 def _card(

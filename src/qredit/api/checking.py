@@ -124,6 +124,7 @@ def save_checked(
     assignment: Assignment,
     *,
     jail: str,
+    asked: str | None = None,
     taken_from: str | None = None,
 ) -> Artifact:
     """Write the artifact of a program that somebody gave.
@@ -135,13 +136,15 @@ def save_checked(
         kind: what kind of program it is.
         assignment: what it is for.
         jail: where it was checked.
-        taken_from: the task that it was generated for, if it is another one.
+        asked: the task as the user named it, so that the check can be repeated.
+        taken_from: the task that it was written for, if it is another one.
     """
     subject = assignment.subject
     manifest = {
         "kind": kind.artifact_kind,
         "program": kind.name,
         "task": subject.name,
+        "task_argument": asked,
         "qredit": qredit.__version__,
         "form": verdict.form,
         "scale": assignment.scale,
@@ -151,7 +154,11 @@ def save_checked(
         "probe_states": len(subject.states),
         "model": None,
         "taken_from": taken_from,
-        "checks": {"warnings": list(verdict.warnings), "vdn_difference": verdict.vdn_difference},
+        "checks": {
+            "payload_sha256": verdict.payload_sha256,
+            "warnings": list(verdict.warnings),
+            "vdn_difference": verdict.vdn_difference,
+        },
     }
     card = card_of_check(kind, assignment, verdict, source, figures_of(kind, assignment, verdict), manifest)
     files = {

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from qredit.api.artifacts import BUILTIN, artifact_folder, find_mixer
 from qredit.api.subjects import load_subject
-from qredit.api.training import BUILTIN, artifact_folder, find_mixer
 from qredit.artifact import CREDIT_GRAPH, load_artifact
 from qredit.errors import ArtifactError, ConfigurationError
 from qredit.files import read_untrusted

@@ -1,4 +1,4 @@
-"""`qredit reproduce`: is an artifact what its recorded replies lead to?"""
+"""`qredit reproduce`: is an artifact what its recorded replies, or its code, lead to?"""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from qredit.agents import export_recording
 from qredit.agents.recording import FILE_NAME as RECORDING
 from qredit.api.generation import Generated, generate
 from qredit.api.settings import Request
+from qredit.api.transfer import transfer
 from qredit.artifact import load_artifact
 from qredit.errors import ArtifactError
 from qredit.graphs import GenerationSettings
@@ -29,8 +30,11 @@ class Reproduction:
     """Whether the very same program was chosen, with the same result of the checks."""
     expected_sha256: str
     """SHA-256 of the artifact's payload."""
-    generated: Generated
-    """The repeated generation, with how many prompts differ from the recorded ones."""
+    found_sha256: str | None
+    """SHA-256 of the payload that came out; `None` where the checks rejected it."""
+    generated: Generated | None = None
+    """The repeated generation, with how many prompts differ from the recorded ones; `None` where no model wrote it
+    for this task: then its code was traced once more."""
 
 
 def reproduce(
@@ -38,8 +42,10 @@ def reproduce(
 ) -> Reproduction:
     """Repeat the generation of an artifact with its recorded replies, and compare.
 
+    An artifact that `transfer` made is traced once more from its own code.
+
     Args:
-        path: the artifact's folder or the run's; the run must still be around it.
+        path: the artifact's folder or the run's; for a generated one, the run must still be around it.
         jail: jail that candidates run in.
         on_event: told of everything that happens.
 
@@ -51,6 +57,12 @@ def reproduce(
     run = Run(artifact.path.parent)
     manifest = artifact.manifest
     try:
+        expected = str(manifest["checks"]["payload_sha256"])
+        if manifest.get("taken_from"):
+            with tempfile.TemporaryDirectory() as scratch:
+                again = transfer(str(artifact.path), str(manifest["task_argument"]), folder=Path(scratch), jail=jail)
+            made = None if again.artifact is None else str(again.artifact.manifest["checks"]["payload_sha256"])
+            return Reproduction(made == expected, expected, made)
         settings = GenerationSettings(**manifest["settings"])
         request = Request(
             str(manifest["task_argument"]),
@@ -60,7 +72,6 @@ def reproduce(
             scale=manifest["scale"],
             igm=manifest["igm"],
         )
-        expected = str(manifest["checks"]["payload_sha256"])
     except (KeyError, TypeError) as error:
         raise _not_repeatable(artifact.path, f"its manifest lacks what a repetition needs ({error!r})") from error
     with tempfile.TemporaryDirectory() as scratch:
@@ -71,9 +82,9 @@ def reproduce(
             probes=run.path / "probes.npz",
             on_event=on_event,
         )
-    found = generated.result
-    same = found.verdict.payload_sha256 == expected and found.chosen == manifest["chosen"]
-    return Reproduction(same, expected, generated)
+    found = generated.result.verdict.payload_sha256
+    same = found == expected and generated.result.chosen == manifest["chosen"]
+    return Reproduction(same, expected, found, generated)
 
 
 def _recording(run: Run, scratch: Path) -> Path:

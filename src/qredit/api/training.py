@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qredit.artifact import CREDIT_GRAPH, Artifact, bundled_artifact, load_artifact
-from qredit.errors import ArtifactError, ConfigurationError, TaskFileError, UnknownNameError
-from qredit.layout import StateLayout
+from qredit.api.artifacts import find_mixer
+from qredit.artifact import CREDIT_GRAPH
+from qredit.errors import ConfigurationError, UnknownNameError
 from qredit.marl.algorithms import ALGORITHMS, algorithm_of
 from qredit.marl.settings import TrainSettings
-from qredit.runs import Run, create_run, list_runs, open_run, runs_root
-from qredit.task import Task, load_task
+from qredit.runs import Run, create_run, open_run
+from qredit.task import load_task
 
 if TYPE_CHECKING:
     from qredit.marl.comparison import Comparison
     from qredit.marl.jobs import JobProgress
     from qredit.marl.training import TrainResult
-
-BUILTIN = "builtin"
 
 
 @dataclass(frozen=True)
@@ -129,60 +126,3 @@ def compare(
     on_start(run)
     with run.writing():
         return compare_all(task, contenders, seeds, run, jobs=jobs, on_progress=on_progress)
-
-
-def find_mixer(name: str, task: Task) -> Artifact:
-    """The artifact that the user named, made for a state of this very layout.
-
-    Args:
-        name: folder of an artifact or of a run, name of a run, or `builtin`.
-        task: the task to train on.
-
-    Raises:
-        UnknownNameError: no such artifact.
-        ArtifactError: damaged, or made for another layout of the state.
-    """
-    from qredit.marl import layout_of
-
-    artifact = load_artifact(bundled_artifact(task.name) if name == BUILTIN else artifact_folder(name))
-    if artifact.kind != "credit" or CREDIT_GRAPH not in artifact.files:
-        raise ArtifactError(
-            f"artifact `{artifact.path}`",
-            cause=f"its kind is `{artifact.kind}`, training needs `credit`",
-            remedy="Give an artifact that `qredit generate` made.",
-        )
-    made_for, has = _layout_of(artifact), layout_of(task)
-    if made_for != has:
-        raise ArtifactError(
-            f"artifact `{artifact.path}`",
-            cause=f"it was made for the state of task `{artifact.task}`, which differs from that of `{task.name}`",
-            remedy=f"Generate one with `qredit generate {task.name}`.",
-        )
-    return artifact
-
-
-def artifact_folder(name: str) -> Path:
-    """The folder of an artifact or of a run, by its path or by the run's name.
-
-    Raises:
-        UnknownNameError: there is no such folder.
-    """
-    path = next((p for p in (Path(name), runs_root() / name) if p.is_dir()), None)
-    if path is None:
-        made = [r.path.name for r in list_runs() if (r.path / "artifact").is_dir()]
-        raise UnknownNameError("artifact", name, [*made, BUILTIN])
-    return path
-
-
-def _layout_of(artifact: Artifact) -> StateLayout | None:
-    data = artifact.files.get("layout.json")
-    if data is None:
-        return None
-    try:
-        return StateLayout.from_json(json.loads(data))
-    except (ValueError, RecursionError, TaskFileError) as error:
-        raise ArtifactError(
-            f"artifact `{artifact.path}`",
-            cause=f"its `layout.json` is no state layout ({error})",
-            remedy="Copy or generate the artifact again.",
-        ) from error

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qredit.api.artifacts import BUILTIN
 from qredit.api.generation import Generated, generate
 from qredit.api.settings import Request
-from qredit.api.training import BUILTIN, compare
+from qredit.api.training import compare
 from qredit.errors import JailUnavailableError
 from qredit.marl.settings import TrainSettings
 from qredit.prompts import recording_path

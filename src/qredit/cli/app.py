@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import qredit
-from qredit.cli import checking, doctor, fidelity, generation, init, inspection, listing, quickstart, training
+from qredit.cli import checking, doctor, fidelity, generation, init, inspection, listing, quickstart, training, transfer
 
 app = typer.Typer(
     name="qredit",
@@ -34,5 +34,5 @@ def root(
     """Language models write the credit assignment of a cooperative multi-agent team; PyTorch trains against it."""
 
 
-for module in (quickstart, listing, init, generation, checking, fidelity, training, inspection, doctor):
+for module in (quickstart, listing, init, generation, checking, transfer, fidelity, training, inspection, doctor):
     module.register(app)

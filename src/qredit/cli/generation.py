@@ -99,18 +99,22 @@ def reproduce(
     jail: Annotated[str, typer.Option(help="Jail for the candidates: auto, bubblewrap, lockdown or docker.")] = "auto",
     json_output: JsonOption = False,
 ) -> None:
-    """Repeat an artifact's generation with its recorded replies, and compare what comes out. Exit 1 if it differs."""
+    """Repeat how an artifact came to be, without a model, and compare what comes out. Exit 1 if it differs."""
     from qredit.api.reproduction import reproduce as repeat
 
     found = repeat(artifact, jail=jail, on_event=show_event)
-    sha, drift = found.generated.result.verdict.payload_sha256, found.generated.result.drift
+    generation = {} if found.generated is None else summary(found.generated)
     if json_output:
-        print_json({"same": found.same, "expected_sha256": found.expected_sha256, **summary(found.generated)})
+        sums = {"expected_sha256": found.expected_sha256, "found_sha256": found.found_sha256}
+        print_json({"same": found.same, **sums, **generation})
     else:
         console = out()
         verdict = plain("the same program", "green") if found.same else plain("another program", "bold red")
-        console.print(verdict + plain(f": expected {found.expected_sha256}, found {sha}; {drift}"), soft_wrap=True)
-        console.print(plain(f"run      {found.generated.run.path}"), soft_wrap=True)
+        compared = f": expected {found.expected_sha256}, found {found.found_sha256 or 'none, it was rejected'}"
+        drift = "" if found.generated is None else f"; {found.generated.result.drift}"
+        console.print(verdict + plain(compared + drift), soft_wrap=True)
+        if found.generated is not None:
+            console.print(plain(f"run      {found.generated.run.path}"), soft_wrap=True)
     if not found.same:
         raise typer.Exit(1)
 

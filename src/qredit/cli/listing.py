@@ -29,22 +29,25 @@ def tasks(
 
         typer.echo(schema_text(), nl=False)
         return
+    from qredit.artifact import bundled_artifacts, load_artifact
     from qredit.families import FAMILIES
     from qredit.prompts import recording_path
     from qredit.task import builtin_task_names, load_task
 
-    recorded = {name for name in builtin_task_names() if recording_path(name).is_file()}
+    origins = {name: load_artifact(path).manifest.get("taken_from") for name, path in bundled_artifacts().items()}
     found = [load_task(name) for name in builtin_task_names()]
     if json_output:
         for task in found:
-            print_json({**task.model_dump(mode="json"), "recorded": task.name in recorded})
+            facts = {"recorded": recording_path(task.name).is_file(), "taken_from": origins.get(task.name)}
+            print_json({**task.model_dump(mode="json"), **facts, "builtin": task.name in origins})
         return
     table = Table(box=None, pad_edge=False)
-    for column in ("task", "agents", "recording", "what it is"):
+    for column in ("task", "agents", "credit that ships", "what it is"):
         table.add_column(column)
     for task in found:
-        has = "yes" if task.name in recorded else "no"
-        table.add_row(plain(task.name), str(task.n_agents), has, plain(task.title))
+        taken_from = origins.get(task.name)
+        origin = f"from {taken_from}" if taken_from else "recorded" if task.name in origins else "no recording yet"
+        table.add_row(plain(task.name), str(task.n_agents), plain(origin), plain(task.title))
     out().print(table)
     forms = ", ".join(family.shown for family in FAMILIES)
     err().print(plain(f"Further ones by names of the form {forms}.", "dim"), soft_wrap=True)

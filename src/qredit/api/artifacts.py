@@ -1,0 +1,71 @@
+"""Which artifact a name means."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from qredit.artifact import CREDIT_GRAPH, Artifact, bundled_artifact, load_artifact
+from qredit.errors import ArtifactError, TaskFileError, UnknownNameError
+from qredit.layout import StateLayout
+from qredit.runs import list_runs, runs_root
+from qredit.task import Task
+
+BUILTIN = "builtin"
+
+
+def find_mixer(name: str, task: Task) -> Artifact:
+    """The artifact that the user named, made for a state of this very layout.
+
+    Args:
+        name: folder of an artifact or of a run, name of a run, or `builtin`.
+        task: the task to train on.
+
+    Raises:
+        UnknownNameError: no such artifact.
+        ArtifactError: damaged, or made for another layout of the state.
+    """
+    from qredit.marl import layout_of
+
+    artifact = load_artifact(bundled_artifact(task.name) if name == BUILTIN else artifact_folder(name))
+    if artifact.kind != "credit" or CREDIT_GRAPH not in artifact.files:
+        raise ArtifactError(
+            f"artifact `{artifact.path}`",
+            cause=f"its kind is `{artifact.kind}`, training needs `credit`",
+            remedy="Give an artifact that `qredit generate` made.",
+        )
+    made_for, has = _layout_of(artifact), layout_of(task)
+    if made_for != has:
+        raise ArtifactError(
+            f"artifact `{artifact.path}`",
+            cause=f"it was made for the state of task `{artifact.task}`, which differs from that of `{task.name}`",
+            remedy=f"Generate one with `qredit generate {task.name}`.",
+        )
+    return artifact
+
+
+def artifact_folder(name: str) -> Path:
+    """The folder of an artifact or of a run, by its path or by the run's name.
+
+    Raises:
+        UnknownNameError: there is no such folder.
+    """
+    path = next((p for p in (Path(name), runs_root() / name) if p.is_dir()), None)
+    if path is None:
+        made = [r.path.name for r in list_runs() if (r.path / "artifact").is_dir()]
+        raise UnknownNameError("artifact", name, [*made, BUILTIN])
+    return path
+
+
+def _layout_of(artifact: Artifact) -> StateLayout | None:
+    data = artifact.files.get("layout.json")
+    if data is None:
+        return None
+    try:
+        return StateLayout.from_json(json.loads(data))
+    except (ValueError, RecursionError, TaskFileError) as error:
+        raise ArtifactError(
+            f"artifact `{artifact.path}`",
+            cause=f"its `layout.json` is no state layout ({error})",
+            remedy="Copy or generate the artifact again.",
+        ) from error
