@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qredit.errors import ArtifactError, UnknownNameError
+from qredit.errors import ArtifactError
 from qredit.files import read_json_untrusted, read_untrusted, sha256, write_atomic, write_json
 
 SCHEMA = 1
@@ -77,12 +77,16 @@ def bundled_artifact(task: str) -> Path:
     """The artifact that ships with qredit for a task.
 
     Raises:
-        UnknownNameError: none ships for this task.
+        ArtifactError: none ships for this task.
     """
-    found = bundled_artifacts()
-    if task not in found:
-        raise UnknownNameError("bundled artifact", task, found)
-    return found[task]
+    found = bundled_artifacts().get(task)
+    if found is None:
+        raise ArtifactError(
+            f"credit for task `{task}`",
+            cause="none ships with qredit yet",
+            remedy=f"Generate it with `qredit generate {task}`, or take that of a task like it with `qredit transfer`.",
+        )
+    return found
 
 
 def load_artifact(path: Path | str) -> Artifact:

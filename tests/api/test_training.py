@@ -44,7 +44,7 @@ def test_builtin(artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     artifact.rename(shipped)
     monkeypatch.setattr("qredit.artifact.BUNDLED", tmp_path)
     assert find_mixer(BUILTIN, TASK).path == shipped
-    with pytest.raises(UnknownNameError, match="unknown bundled artifact `lbf-10x10-3p-3f-2s`"):
+    with pytest.raises(ArtifactError, match="credit for task `lbf-10x10-3p-3f-2s`: none ships with qredit yet"):
         find_mixer(BUILTIN, load_task("lbf-10x10-3p-3f-2s"))
 
 

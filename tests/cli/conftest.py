@@ -67,6 +67,6 @@ def session_jail(lockdown: None) -> Iterator[Jail]:
 @pytest.fixture
 def real_jail(monkeypatch: pytest.MonkeyPatch, session_jail: Jail) -> Jail:
     """The commands use the session's jail and leave it open."""
-    for module in ("checking", "fidelity", "opening"):
+    for module in ("checking", "fidelity", "opening", "transfer"):
         monkeypatch.setattr(f"qredit.api.{module}.open_jail", lambda name, image: contextlib.nullcontext(session_jail))
     return session_jail

@@ -18,6 +18,7 @@ COMMANDS = (
     "init",
     "generate",
     "check",
+    "transfer",
     "fidelity",
     "train",
     "compare",

@@ -227,9 +227,13 @@ def test_tasks(cli: Cli) -> None:
     names = [row["name"] for row in rows]
     assert names == sorted(names)
     assert "lbf-5x5-2p-1f" in names
-    assert {type(row["recorded"]) for row in rows} == {bool}
+    assert {(row["recorded"], row["builtin"], row["taken_from"]) for row in rows if row["recorded"]} == {
+        (True, True, None)
+    }
+    assert all(row["builtin"] for row in rows if row["taken_from"])
     text = cli("tasks").out
     assert [name for name in names if name not in text] == []
+    assert ("no recording yet" in text) == any(not row["builtin"] for row in rows)
 
 
 @pytest.mark.usefixtures("fake_jail")

@@ -11,6 +11,7 @@ from typing import Literal
 import qredit
 from qredit.api.card import card_of_check
 from qredit.api.publishing import layout_file
+from qredit.api.scoring import scorer_of
 from qredit.artifact import Artifact, save_artifact
 from qredit.errors import ArtifactError, ConfigurationError, InfrastructureError, QreditError
 from qredit.files import read_untrusted
@@ -111,7 +112,7 @@ def check(
 
 def figures_of(kind: Kind, assignment: Assignment, accepted: Accepted) -> str:
     """What an evaluator would be shown about a program."""
-    scorer = kind.scorer(assignment)
+    scorer = scorer_of(kind, assignment.subject) or kind.scorer(assignment)
     lines = [kind.measure(accepted, assignment), *([scorer(accepted).text] if scorer else [])]
     return "\n".join(lines)
 

@@ -3,13 +3,14 @@ import torch.nn.functional as F
 import math
 
 DECAY = 0.92       # value kept per step of delay
-STEP_OK = 0.85     # chance that a step brings an agent closer as intended
-DELAYS = 5         # lost steps that are modelled one by one
+STEP_OK = 0.95     # chance that a step brings an agent closer as intended
+DELAYS = 4         # lost steps that are modelled one by one
 HORIZON = 16       # steps looked ahead
 SHARP = 45.0       # how surely an agent picks its good actions
-NOISE = 0.4        # part of an agent's behaviour that is random
-EPS = 1e-5         # variance that counts as nothing
-MEAN_PART = 0.3    # part of the ratio of mean variances in the share
+NOISE = 0.65       # part of an agent's behaviour that is random
+EPS = 4e-6         # variance that counts as nothing
+POWER = 1.5        # sharpens the ratio of the variances
+MEAN_PART = 0.1    # part of the ratio of mean variances in the share
 FLOOR = 0.25       # credit that everybody gets
 
 
@@ -23,6 +24,19 @@ def side_distances(row, col):
     west = row.abs() + (col + 1).abs() + 2.0 * (in_row & (col > 0.5)).to(row.dtype)
     east = row.abs() + (col - 1).abs() + 2.0 * (in_row & (col < -0.5)).to(row.dtype)
     return torch.stack([north, south, west, east], dim=-1)
+
+
+def in_the_way(row, col, o_row, o_col):
+    # 1 where the other agent stands strictly between an agent and a side of the
+    # food that lies straight ahead (last dim: north, south, west, east)
+    zero = torch.zeros_like(row)
+    t_row = torch.stack([zero - 1.0, zero + 1.0, zero, zero], dim=-1)
+    t_col = torch.stack([zero, zero, zero - 1.0, zero + 1.0], dim=-1)
+    r, c = row.unsqueeze(-1), col.unsqueeze(-1)
+    p, q = o_row.unsqueeze(-1), o_col.unsqueeze(-1)
+    down = ((c - t_col).abs() < 0.5) & ((q - t_col).abs() < 0.5) & ((p - r) * (p - t_row) < -0.5)
+    across = ((r - t_row).abs() < 0.5) & ((p - t_row).abs() < 0.5) & ((q - c) * (q - t_col) < -0.5)
+    return (down | across).to(row.dtype)
 
 
 def arrived(dist):
@@ -52,11 +66,13 @@ def outlook(row0, col0, row1, col1, able0, able1):
     # discounted chance that a sufficient coalition stands beside the food
     d0 = side_distances(row0, col0)
     d1 = side_distances(row1, col1)
-    # alone: a side on which the other agent stands costs one step more
-    alone0 = (d0 + (d1 < 0.5).to(d0.dtype)).amin(dim=-1)
-    alone1 = (d1 + (d0 < 0.5).to(d0.dtype)).amin(dim=-1)
-    miss0 = 1.0 - able0.unsqueeze(-1) * arrived(alone0)
-    miss1 = 1.0 - able1.unsqueeze(-1) * arrived(alone1)
+    a0, a1 = able0.unsqueeze(-1), able1.unsqueeze(-1)
+    # alone: the other agent may occupy a side or stand in a straight path; one
+    # that cannot eat alone has no reason to make room, so it costs more
+    block0 = (2.0 - a1) * (d1 < 0.5).to(d0.dtype) + (1.0 - a1) * in_the_way(row0, col0, row1, col1)
+    block1 = (2.0 - a0) * (d0 < 0.5).to(d0.dtype) + (1.0 - a0) * in_the_way(row1, col1, row0, col0)
+    miss0 = 1.0 - a0 * arrived((d0 + block0).amin(dim=-1))
+    miss1 = 1.0 - a1 * arrived((d1 + block1).amin(dim=-1))
     single = discounted(1.0 - miss0 * miss1)           # the earlier of the able
     # together: two different sides, the later agent counts
     f0 = arrived(d0)
@@ -76,56 +92,41 @@ def likely(score):
 def credit(state):
     """An agent earns credit for its expected share of the variance of the outcome in
     this very step: it is the nearest who can eat alone, or the one whose arrival or
-    LOAD a joint job waits for. Partners act plausibly but imperfectly, so an agent
-    that waits for a late partner, or is too weak, gets little more than the floor."""
+    LOAD a joint job waits for. Partners act noisily, so an agent that waits with slack
+    for a late partner, or is too weak and in nobody's way, gets little but the floor."""
     pos = state["agent_position"]
     level = state["agent_level"]
     food_level = state["food_level"]                                   # [B, 1]
     present = food_level > 0.5
     food_raw = state["food_position"][:, 0, :]
     food = torch.where(present, food_raw, torch.zeros_like(food_raw) + 2.0)
-    f_row = food[:, 0:1]                                               # [B, 1]
-    f_col = food[:, 1:2]
     able = (level >= food_level - 0.5).to(pos.dtype)                   # [B, 2]
-    able0 = able[:, 0].unsqueeze(1).unsqueeze(2)                       # [B, 1, 1]
-    able1 = able[:, 1].unsqueeze(1).unsqueeze(2)
-
-    # relative to the food; where each of the six actions would lead: [B, 2, 6]
-    row = pos[:, :, 0]
-    col = pos[:, :, 1]
+    able0, able1 = able[:, 0].reshape(-1, 1, 1), able[:, 1].reshape(-1, 1, 1)
+    # where each of the six actions would lead, relative to the food: [B, 2, 6]
+    row, col = pos[:, :, 0], pos[:, :, 1]
     to_row = torch.clamp(torch.stack([row, row - 1, row + 1, row, row, row], dim=2), 0.0, 4.0)
     to_col = torch.clamp(torch.stack([col, col, col, col - 1, col + 1, col], dim=2), 0.0, 4.0)
-    to_row = to_row - f_row.unsqueeze(2)
-    to_col = to_col - f_col.unsqueeze(2)
-    row = row - f_row
-    col = col - f_col
+    to_row = to_row - food[:, 0].reshape(-1, 1, 1)
+    to_col = to_col - food[:, 1].reshape(-1, 1, 1)
+    row, col = row - food[:, 0:1], col - food[:, 1:2]
     on_food = (to_row.abs() + to_col.abs()) < 0.5
     to_row = torch.where(on_food, row.unsqueeze(2), to_row)
     to_col = torch.where(on_food, col.unsqueeze(2), to_col)
-
     # joint actions: agent 0 along dim 1, agent 1 along dim 2
-    r0 = to_row[:, 0, :].unsqueeze(2)
-    c0 = to_col[:, 0, :].unsqueeze(2)
-    r1 = to_row[:, 1, :].unsqueeze(1)
-    c1 = to_col[:, 1, :].unsqueeze(1)
+    r0, c0 = to_row[:, 0, :].unsqueeze(2), to_col[:, 0, :].unsqueeze(2)
+    r1, c1 = to_row[:, 1, :].unsqueeze(1), to_col[:, 1, :].unsqueeze(1)
     clash = ((r0 - r1).abs() + (c0 - c1).abs()) < 0.5                  # [B, 6, 6]
-    old_r0 = row[:, 0].unsqueeze(1).unsqueeze(2)
-    old_c0 = col[:, 0].unsqueeze(1).unsqueeze(2)
-    old_r1 = row[:, 1].unsqueeze(1).unsqueeze(2)
-    old_c1 = col[:, 1].unsqueeze(1).unsqueeze(2)
+    old_r0, old_c0 = row[:, 0].reshape(-1, 1, 1), col[:, 0].reshape(-1, 1, 1)
+    old_r1, old_c1 = row[:, 1].reshape(-1, 1, 1), col[:, 1].reshape(-1, 1, 1)
     later = outlook(torch.where(clash, old_r0, r0), torch.where(clash, old_c0, c0),
                     torch.where(clash, old_r1, r1), torch.where(clash, old_c1, c1),
                     able0, able1)
-
     # is the food eaten in this very step?
-    near = ((row.abs() + col.abs() - 1.0).abs() < 0.5).to(pos.dtype)
-    push = near * level
+    push = ((row.abs() + col.abs() - 1.0).abs() < 0.5).to(pos.dtype) * level
     zero = torch.zeros_like(push)
     lift = torch.stack([zero, zero, zero, zero, zero, push], dim=2)    # [B, 2, 6]
-    power = lift[:, 0, :].unsqueeze(2) + lift[:, 1, :].unsqueeze(1)
-    eaten = power >= (food_level.unsqueeze(2) - 0.5)
+    eaten = lift[:, 0, :].unsqueeze(2) + lift[:, 1, :].unsqueeze(1) >= food_level.unsqueeze(2) - 0.5
     value = torch.where(eaten, torch.ones_like(later), DECAY * later)  # [B, 6, 6]
-
     # plausible behaviour, then once more as an answer to the other's behaviour
     mean0 = value.mean(dim=1)                                          # [B, 6] by a1
     mean1 = value.mean(dim=2)                                          # [B, 6] by a0
@@ -133,20 +134,19 @@ def credit(state):
     first1 = likely(0.5 * value.amax(dim=1) + 0.5 * mean0)
     pi0 = likely((value * first1.unsqueeze(1)).sum(dim=2))
     pi1 = likely((value * first0.unsqueeze(2)).sum(dim=1))
-
     # spread of the outcome over the own action, the partner's action held
     var0 = ((value - mean0.unsqueeze(1)) ** 2).mean(dim=1) + EPS       # [B, 6] by a1
     var1 = ((value - mean1.unsqueeze(2)) ** 2).mean(dim=2) + EPS       # [B, 6] by a0
     ratio = var0.unsqueeze(1) / (var0.unsqueeze(1) + var1.unsqueeze(2))
+    ratio = torch.clamp(ratio, 1e-5, 1.0 - 1e-5)
+    sharp0, sharp1 = ratio ** POWER, (1.0 - ratio) ** POWER
     chance = pi0.unsqueeze(2) * pi1.unsqueeze(1)                       # [B, 6, 6]
-    expected = (chance * ratio).sum(dim=2).sum(dim=1)                  # [B]
+    expected = (chance * sharp0 / (sharp0 + sharp1)).sum(dim=2).sum(dim=1)
     total0 = (pi1 * var0).sum(dim=1)
     total1 = (pi0 * var1).sum(dim=1)
     share0 = (1.0 - MEAN_PART) * expected + MEAN_PART * total0 / (total0 + total1)
     share = torch.stack([share0, 1.0 - share0], dim=1)                 # [B, 2]
     weights = torch.where(present, FLOOR + share, torch.ones_like(share))
-
     # what is still to be had: more the sooner an able coalition is in place
-    hope = 0.4 * outlook(old_r0, old_c0, old_r1, old_c1, able0, able1).reshape(-1, 1)
-    bias = torch.where(present, hope, torch.zeros_like(hope))
-    return weights, bias
+    hope = 0.3 * outlook(old_r0, old_c0, old_r1, old_c1, able0, able1).reshape(-1, 1)
+    return weights, torch.where(present, hope, torch.zeros_like(hope))
