@@ -34,7 +34,7 @@ from qredit.agents.messages import (
     prompt_sha256,
 )
 from qredit.agents.team import Models
-from qredit.errors import ArtifactError, InfrastructureError, QreditError
+from qredit.errors import ArtifactError, BudgetSpentError, InfrastructureError, QreditError
 from qredit.files import AppendOnlyLines, read_json_lines, sha256
 
 SCHEMA = 1
@@ -150,11 +150,23 @@ class StoredModel:
             return stored
         if self.failure is not None:
             raise self.failure
-        ticket = self._ledger.reserve(position.role, messages)
+        ticket = await self._set_aside(position.role, messages)
         task = asyncio.create_task(self._ask(key, ticket, tuple(messages), position, schema))
         self._flying.add(task)
         task.add_done_callback(functools.partial(self._landed, ticket))
         return await asyncio.shield(task)
+
+    async def _set_aside(self, role: Role, messages: Sequence[Message]) -> int:
+        """A ticket of the ledger; where too little is left, a call in flight may yet need less than it holds."""
+        while True:
+            try:
+                return self._ledger.reserve(role, messages)
+            except BudgetSpentError:
+                if not self._flying:
+                    raise
+            await asyncio.wait(self._flying, return_when=asyncio.FIRST_COMPLETED)
+            if self.failure is not None:
+                raise self.failure
 
     def get(self, key: str) -> Reply | None:
         """The stored reply of this key."""
