@@ -10,7 +10,7 @@ import typer
 
 from qredit.api.watching import files_as_saved
 from qredit.cli.console import JsonOption, command, out, plain, print_json
-from qredit.cli.options import TrustEnvOption
+from qredit.cli.options import JailOption, SandboxImageOption, TrustEnvOption
 from qredit.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -41,11 +41,8 @@ def check(
         typer.Option("--figures", help="Show what an evaluator is shown: credit, sensitivity, scenes, score."),
     ] = False,
     gate: Annotated[bool, typer.Option(help="Run the syntax gate before the jail.")] = True,
-    jail: Annotated[str, typer.Option(help="Jail to run in: auto, bubblewrap, lockdown or docker.")] = "auto",
-    sandbox_image: Annotated[
-        str | None,
-        typer.Option(help="For the docker jail: image with qredit in it; default: mount this machine's Python."),
-    ] = None,
+    jail: JailOption = "auto",
+    sandbox_image: SandboxImageOption = None,
     igm: Annotated[
         Literal["enforce", "relax"], typer.Option(help="Whether negative weights are clamped at 0 or kept.")
     ] = "enforce",

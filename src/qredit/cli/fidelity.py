@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from qredit.cli.console import JsonOption, command, err, out, plain, print_json
-from qredit.cli.options import TrustEnvOption, with_settings
+from qredit.cli.options import JailOption, SandboxImageOption, TrustEnvOption, with_settings
 from qredit.marl.truth_settings import TruthSettings
 
 if TYPE_CHECKING:
@@ -38,11 +38,8 @@ def fidelity(
     task: Annotated[
         str | None, typer.Option(help="Task (name or YAML file); default: the one that the artifacts were made for.")
     ] = None,
-    jail: Annotated[str, typer.Option(help="Jail to check files in: auto, bubblewrap, lockdown or docker.")] = "auto",
-    sandbox_image: Annotated[
-        str | None,
-        typer.Option(help="For the docker jail: image with qredit in it; default: mount this machine's Python."),
-    ] = None,
+    jail: JailOption = "auto",
+    sandbox_image: SandboxImageOption = None,
     trust_env: TrustEnvOption = False,
     json_output: JsonOption = False,
 ) -> None:

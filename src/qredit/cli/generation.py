@@ -12,7 +12,7 @@ from rich.table import Table
 from qredit.agents.settings import ModelSettings
 from qredit.api.settings import EvaluatorSettings, Request, Spending
 from qredit.cli.console import JsonOption, command, err, out, plain, print_json, program
-from qredit.cli.options import TrustEnvOption, with_settings
+from qredit.cli.options import JailOption, TrustEnvOption, with_settings
 from qredit.graphs.settings import GenerationSettings
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def generate(
 
 def reproduce(
     artifact: Annotated[Path, typer.Argument(help="Artifact: its folder, or the run that made it.")],
-    jail: Annotated[str, typer.Option(help="Jail for the candidates: auto, bubblewrap, lockdown or docker.")] = "auto",
+    jail: JailOption = "auto",
     json_output: JsonOption = False,
 ) -> None:
     """Repeat how an artifact came to be, without a model, and compare what comes out. Exit 1 if it differs."""

@@ -32,6 +32,12 @@ TrustEnvOption = Annotated[
     ),
 ]
 
+JailOption = Annotated[str, typer.Option(help="Jail to run in: auto, bubblewrap, lockdown or docker.")]
+SandboxImageOption = Annotated[
+    str | None,
+    typer.Option(help="For the docker jail: image with qredit in it; default: mount this machine's Python."),
+]
+
 
 def field_help(settings: type) -> dict[str, str]:
     """The docstring under each field of a dataclass, by field name."""

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from qredit.cli.console import JsonOption, command, out, plain, print_json, program
-from qredit.cli.options import TrustEnvOption
+from qredit.cli.options import JailOption, SandboxImageOption, TrustEnvOption
 
 
 def register(app: typer.Typer) -> None:
@@ -20,11 +20,8 @@ def transfer(
         str, typer.Argument(help="Folder of an artifact or of a run, name of a run, or a task whose artifact ships.")
     ],
     task: Annotated[str, typer.Argument(help="Task (name or YAML file) with the same fields in other sizes.")],
-    jail: Annotated[str, typer.Option(help="Jail to check in: auto, bubblewrap, lockdown or docker.")] = "auto",
-    sandbox_image: Annotated[
-        str | None,
-        typer.Option(help="For the docker jail: image with qredit in it; default: mount this machine's Python."),
-    ] = None,
+    jail: JailOption = "auto",
+    sandbox_image: SandboxImageOption = None,
     trust_env: TrustEnvOption = False,
     json_output: JsonOption = False,
 ) -> None:
