@@ -1,4 +1,4 @@
-"""Every recording that ships: it replays prompt by prompt, ends with the artifact beside it, and that one trains."""
+"""Everything that ships: recordings replay prompt by prompt and end with the artifact beside them; artifacts train."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from qredit.artifact import load_artifact
+from qredit.artifact import bundled_artifact, bundled_artifacts, load_artifact
 from qredit.prompts.files import ROOM
 from tests.cli.conftest import Cli
 from tests.cli.world import QUICK
 
 RECORDED = sorted(path.parent for path in (ROOM / "recordings").glob("*/recording.jsonl"))
+TRANSFERRED = sorted(path.parent for path in (ROOM / "transferred").glob("*/artifact.json"))
 
 
 @pytest.mark.usefixtures("real_jail")
@@ -31,18 +32,29 @@ def test_a_recording_replays(cli: Cli, folder: Path) -> None:
     assert found["score"] == artifact.manifest["score"]
 
 
-@pytest.mark.parametrize("folder", RECORDED, ids=[folder.name for folder in RECORDED])
+@pytest.mark.usefixtures("real_jail")
+@pytest.mark.parametrize("folder", TRANSFERRED, ids=[folder.name for folder in TRANSFERRED])
+def test_a_transferred_function_is_what_its_code_leads_to(cli: Cli, folder: Path) -> None:
+    done = cli("reproduce", folder, "--json")
+    assert done.code == 0, done.out
+    manifest = load_artifact(folder).manifest
+    code = (bundled_artifact(manifest["taken_from"]) / "credit.py").read_text()
+    assert (folder / "credit.py").read_text() == code
+
+
+@pytest.mark.parametrize("folder", [*RECORDED, *TRANSFERRED], ids=lambda folder: str(folder.name))
 def test_no_recording_names_a_path_or_a_key(folder: Path) -> None:
     """What ships was made somewhere: no folder of that machine, no key stands in it."""
     for path in (p for p in folder.rglob("*") if p.is_file() and p.suffix != ".npz"):
         text = path.read_text(errors="replace")
         assert not re.search(r"(?<![\w.])/(?:home|tmp|work|root|usr|var)/|\bsk-[A-Za-z0-9]{8}", text), path.name
-    json.loads((folder / "run.json").read_text())
+    if folder in RECORDED:
+        json.loads((folder / "run.json").read_text())
 
 
-@pytest.mark.parametrize("folder", RECORDED, ids=[folder.name for folder in RECORDED])
-def test_a_bundled_function_trains(cli: Cli, folder: Path) -> None:
-    if load_artifact(folder / "artifact").manifest["form"] == "shares":
+@pytest.mark.parametrize("task", sorted(bundled_artifacts()))
+def test_a_bundled_function_trains(cli: Cli, task: str) -> None:
+    if load_artifact(bundled_artifact(task)).manifest["form"] == "shares":
         pytest.skip("shares are for policy gradients")
-    done = cli("train", folder.name, "--algorithm", "qllm", "--mixer", "builtin", *QUICK, "--json")
+    done = cli("train", task, "--algorithm", "qllm", "--mixer", "builtin", *QUICK, "--json")
     assert done.code == 0, done.err

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 ROOMS = ("agents", "graphs", "marl", "prompts", "sandbox")
-RECORDINGS = "qredit/prompts/recordings/"
-"""Run folders that are shipped as data: the Python in them is what models wrote, and nothing imports it."""
+WRITTEN_BY_MODELS = ("qredit/prompts/recordings/", "qredit/prompts/transferred/")
+"""Shipped as data: the Python in them is what models wrote, and nothing imports it."""
 LEFTOVERS = frozenset({"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"})
 
 
@@ -47,7 +47,7 @@ class House:
         """Every module: dotted name -> file."""
         named = {}
         for inside, path in self.files().items():
-            if inside.endswith(".py") and not inside.startswith(RECORDINGS):
+            if inside.endswith(".py") and not inside.startswith(WRITTEN_BY_MODELS):
                 named[inside.removesuffix(".py").removesuffix("/__init__").replace("/", ".")] = path
         return named
 
