@@ -15,6 +15,7 @@ COMMANDS = (
     "quickstart",
     "tasks",
     "runs",
+    "card",
     "init",
     "generate",
     "check",

@@ -237,6 +237,16 @@ def test_tasks(cli: Cli) -> None:
 
 
 @pytest.mark.usefixtures("fake_jail")
+def test_the_card_of_a_run_and_of_a_task(cli: Cli, my_task: Path, server: ProtocolServer) -> None:
+    run = cli("generate", my_task, "--model", "m", "--base-url", server.base_url, *SMALL, "--json").json()["run"]
+    text = (Path(run) / "artifact" / "CARD.md").read_text()
+    assert cli("card", run, "--json").json()["card"] == text
+    assert cli("card", run).out.strip() == text.strip()
+    assert cli("card", "lbf-5x5-2p-1f").out.startswith("# Weights for `lbf-5x5-2p-1f`")
+    assert cli("card", "no-such-thing", "--json").error()["what"] == "unknown artifact `no-such-thing`"
+
+
+@pytest.mark.usefixtures("fake_jail")
 def test_a_call_word_by_word(cli: Cli, my_task: Path, server: ProtocolServer) -> None:
     """What was asked and said, as the server saw it; and the measurements beside the code."""
     run = cli("generate", my_task, "--model", "m", "--base-url", server.base_url, *SMALL, "--json").json()["run"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from qredit.artifact import CREDIT_GRAPH, Artifact, bundled_artifact, load_artifact
+from qredit.artifact import CREDIT_GRAPH, Artifact, bundled_artifact, bundled_artifacts, load_artifact
 from qredit.errors import ArtifactError, TaskFileError, UnknownNameError
 from qredit.layout import StateLayout
 from qredit.runs import list_runs, runs_root
@@ -42,6 +42,16 @@ def find_mixer(name: str, task: Task) -> Artifact:
             remedy=f"Generate one with `qredit generate {task.name}`.",
         )
     return artifact
+
+
+def load_named(name: str) -> Artifact:
+    """The artifact that ships for the task of this name, or that of a folder or run.
+
+    Raises:
+        UnknownNameError: no such artifact.
+        ArtifactError: damaged.
+    """
+    return load_artifact(bundled_artifacts().get(name) or artifact_folder(name))
 
 
 def artifact_folder(name: str) -> Path:

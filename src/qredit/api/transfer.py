@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from qredit.api.artifacts import artifact_folder
+from qredit.api.artifacts import load_named
 from qredit.api.checking import save_checked
 from qredit.api.subjects import load_subject
-from qredit.artifact import Artifact, bundled_artifacts, load_artifact
+from qredit.artifact import Artifact
 from qredit.errors import ArtifactError
 from qredit.graphs.kinds import Assignment, Kind, kind_named
 from qredit.runs import create_run
@@ -48,7 +48,7 @@ def transfer(
         ArtifactError: it is damaged, or its manifest lacks what the checks need.
         JailUnavailableError: no jail works on this machine; nothing was executed.
     """
-    made = load_artifact(bundled_artifacts().get(source) or artifact_folder(source))
+    made = load_named(source)
     kind, code = source_of(made)
     assignment = Assignment(load_subject(task), scale=made.manifest["scale"], igm=made.manifest["igm"])
     with open_jail(jail, image=sandbox_image) as opened:

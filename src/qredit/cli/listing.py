@@ -1,4 +1,4 @@
-"""`qredit tasks` and `qredit runs`."""
+"""`qredit tasks`, `qredit runs` and `qredit card`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
     command(app, "tasks")(tasks)
     command(app, "runs")(runs)
+    command(app, "card")(card)
 
 
 def tasks(
@@ -84,3 +85,20 @@ def runs(
     for row in rows:
         table.add_row(*(plain(row[k] or "") for k in ("path", "kind", "name", "status", "created")))
     out().print(table)
+
+
+def card(
+    artifact: Annotated[
+        str, typer.Argument(help="Folder of an artifact or of a run, name of a run, or a task whose artifact ships.")
+    ],
+    json_output: JsonOption = False,
+) -> None:
+    """Show the card of an artifact: what earns credit, what was measured, the code, where it comes from."""
+    from qredit.api.artifacts import load_named
+
+    found = load_named(artifact)
+    text = found.files["CARD.md"].decode("utf-8", "replace") if "CARD.md" in found.files else ""
+    if json_output:
+        print_json({"artifact": found.path, "card": text})
+    else:
+        out().print(plain(text or "It has no card."), soft_wrap=True)
