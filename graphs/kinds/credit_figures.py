@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from qredit.contracts import States
-    from qredit.credit import CreditGraph
+    from qredit.credit.specialiser import SpecialisedGraph
     from qredit.layout import StateField, StateLayout
     from qredit.probes import Probes
     from qredit.sandbox import Accepted
@@ -57,7 +57,7 @@ def credit_figures(accepted: Accepted, assignment: Assignment) -> str:
         f"largest share of one agent, on average: {figure(found.concentration)}"
     )
     if header.has_bias:
-        bias = _bias(graph, probes.states)
+        bias = _bias(run, probes.states)
         lines.append(f"bias: mean {figure(bias.mean())}, from {figure(bias.min())} to {figure(bias.max())}")
     changes = _sensitivities(header.form, credit_in, assignment.subject.layout, probes, weights.numpy())
     reactions = [f"{name} {figure(change)}" for name, change in changes]
@@ -72,13 +72,11 @@ def _equal(form: str) -> str:
     return "equal shares" if form == "shares" else "VDN"
 
 
-def _bias(graph: CreditGraph, states: States) -> States:
+def _bias(run: SpecialisedGraph, states: States) -> States:
     """Bias `[M, 1]` on states `[M, S]`."""
     import torch
 
-    from qredit.credit import interpret
-
-    values: States = interpret(graph, state=torch.tensor(states), agents_q=None)[1].numpy()
+    values: States = run(state=torch.tensor(states))[1].numpy()
     return values
 
 

@@ -42,7 +42,8 @@ def check_gradients(subject: Subject) -> None:
     states = subject.probe.states[rows]
     moved = torch.zeros(subject.header.n_agents, dtype=torch.bool)
     for label, agents_q in q_grid(states.shape[0], subject.header.n_agents):
-        gradient = subject.gradient(states, agents_q)
+        known = subject.first_run.outputs if subject.header.form == "weights" else None  # then `rows` are all rows
+        gradient = subject.gradient(states, agents_q, known)
         _check_gradient(subject, gradient, rows, agents_q, bounded=label in ("0", "N(0, 1)"))
         moved |= (gradient.abs() > 0).any(dim=0)
         if subject.header.form == "weights":
@@ -97,11 +98,11 @@ def vdn_difference(subject: Subject) -> float:
 
     In the general form the credit is `dQ_tot/dQ_i`, and a state counts if it differs at some value of the grid.
     """
+    if subject.header.form != "general":
+        weights = credit_weights(subject.header, subject.rollout())
+        return float(differs_from_vdn(weights, subject.header.scale).double().mean())
     count = subject.probe.n_rollout
     states = subject.probe.states[:count]
-    if subject.header.form != "general":
-        weights = credit_weights(subject.header, subject.raw(states, subject.normal_q[:count]))
-        return float(differs_from_vdn(weights, subject.header.scale).double().mean())
     differs = torch.zeros(count, dtype=torch.bool)
     for _, agents_q in q_grid(count, subject.header.n_agents):
         differs |= differs_from_vdn(subject.gradient(states, agents_q), "raw")
@@ -110,17 +111,16 @@ def vdn_difference(subject: Subject) -> float:
 
 def warnings_of(subject: Subject, difference: float) -> Iterator[str]:
     """What is no reason to reject but the evaluator should know."""
-    raw = subject.all_raw()
-    rollout = slice(0, subject.probe.n_rollout)
     if subject.header.form == "weights":
-        yield from _warnings_of_weights(subject, raw[0][rollout])
+        yield from _warnings_of_weights(subject, subject.rollout()[0])
     elif subject.header.igm == "relax":
         share = _negative_share(subject)
         if share:
             yield f"dQ_tot/dQ_i is negative for some agent in {share:.1%} of the probes: IGM may not hold."
-    # The same Q everywhere, so that only the state can make a difference; not zeros, which most functions map to zero.
-    same_q = subject.normal_q[:1].expand_as(subject.normal_q)
-    outputs = subject.raw(subject.probe.states, same_q)
+    outputs = subject.first_run.outputs
+    if subject.header.form == "general":
+        # The same Q everywhere, so that only the state can make a difference; not zeros, which most map to zero.
+        outputs = subject.raw(subject.probe.states, subject.normal_q[:1].expand_as(subject.normal_q))
     if all(float((value - value[:1]).abs().max()) <= CONSTANT for value in outputs):
         yield "The function does not depend on the state: it gives the same credit everywhere."
     if difference < VDN_SHARE:

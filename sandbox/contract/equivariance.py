@@ -34,7 +34,7 @@ def warnings_of(subject: Subject) -> Iterator[str]:
         return
     states = subject.probe.states[: subject.probe.n_rollout]
     agents_q = subject.normal_q[: len(states)]
-    before = _result(subject, states, agents_q)
+    before = _result(subject, states, agents_q, subject.rollout())
     changes = torch.zeros_like(before)
     for order in _orders(subject.header.n_agents):
         after = _result(subject, layout.renumbered(states, order.tolist()), agents_q[:, order])
@@ -51,11 +51,11 @@ def warnings_of(subject: Subject) -> Iterator[str]:
         )
 
 
-def _result(subject: Subject, states: Tensor, agents_q: Tensor) -> Tensor:
+def _result(subject: Subject, states: Tensor, agents_q: Tensor, known: tuple[Tensor, ...] | None = None) -> Tensor:
     """Weights and bias `[B, N + 1]`, shares `[B, N]`, a value `[B, 1]`; in the general form `dQ_tot/dQ_i` `[B, N]`."""
     if subject.header.form == "general":
         return subject.gradient(states, agents_q)
-    raw = subject.raw(states, agents_q)
+    raw = subject.raw(states, agents_q) if known is None else known
     if subject.header.form == "value":
         return raw[0]
     return torch.cat([credit_weights(subject.header, raw), *raw[1:]], dim=1)

@@ -13,7 +13,7 @@ from qredit.sandbox.contract.subject import ContractError, Subject, first
 
 def check_shares(subject: Subject) -> None:
     """`|share| <= 10 N` in every probed transition, after IGM and scale."""
-    shares = credit_weights(subject.header, subject.all_raw())
+    shares = credit_weights(subject.header, subject.first_run.outputs)
     limit = MAGNITUDE * subject.header.n_agents
     large = shares.abs() > limit
     if large.any():
@@ -30,7 +30,7 @@ def warnings_of(subject: Subject, difference: float) -> Iterator[str]:
     Args:
         difference: share of the probed transitions, in [0, 1], in which shares differ from equal ones.
     """
-    (raw,) = subject.all_raw()
+    (raw,) = subject.first_run.outputs
     caveat = subject.probe.caveat
     probed = raw[: subject.probe.n_rollout]
     negative = float((probed < 0).float().mean())

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from qredit.credit.form import Credit, apply_form
+from qredit.credit.form import apply_form
 from qredit.credit.schema import Header
 from qredit.sandbox.contract.probe_states import SEED as SEED
 from qredit.sandbox.contract.probe_states import ProbeStates
@@ -27,6 +28,18 @@ class ContractError(Exception):
 
 class ContractResourceError(ContractError):
     """The function takes more memory than the jail gives."""
+
+
+@dataclass(frozen=True)
+class FirstRun:
+    """What a function gave for all probe states, and what became of its inputs."""
+
+    outputs: tuple[Tensor, ...]
+    """Raw outputs."""
+    state: Tensor
+    """The states that it was given, afterwards, `[K, S]`."""
+    agents_q: Tensor
+    """The values that it was given, afterwards, `[K, N]`."""
 
 
 @dataclass(frozen=True)
@@ -67,18 +80,27 @@ class Subject:
                 "every batch size, also 1: take sizes from `x.shape[0]`, give `squeeze` a `dim`, clamp indices."
             ) from error
 
-    def all_raw(self) -> tuple[Tensor, ...]:
-        """Raw outputs for all probe states."""
-        return self.raw(self.probe.states, self.normal_q)
+    @cached_property
+    def first_run(self) -> FirstRun:
+        """The outputs for all probe states, which most checks look at: found once, since a run can take 0.1 s."""
+        state, agents_q = self.probe.states.clone(), self.normal_q.clone()
+        return FirstRun(self.raw(state, agents_q), state, agents_q)
 
-    def credit(self, state: Tensor, agents_q: Tensor) -> Credit:
-        """`Q_tot` and weights as the trainer computes them."""
-        return apply_form(self.header, self.raw(state, agents_q), agents_q)
+    def rollout(self) -> tuple[Tensor, ...]:
+        """Raw outputs for the rollout states, the first of the probe states."""
+        return tuple(value[: self.probe.n_rollout] for value in self.first_run.outputs)
 
-    def gradient(self, states: Tensor, agents_q: Tensor) -> Tensor:
-        """`dQ_tot/dQ_i` at `[B, S]` and `[B, N]`, `[B, N]`; zeros where `Q_tot` does not depend on `Q_i`."""
+    def gradient(self, states: Tensor, agents_q: Tensor, raw: tuple[Tensor, ...] | None = None) -> Tensor:
+        """`dQ_tot/dQ_i` at `[B, S]` and `[B, N]`, `[B, N]`; zeros where `Q_tot` does not depend on `Q_i`.
+
+        Args:
+            states: where.
+            agents_q: at which values.
+            raw: the raw outputs there, if they do not depend on these values and are known.
+        """
         values = agents_q.clone().requires_grad_(True)
-        q_tot = self.credit(states, values).q_tot
+        outputs = self.raw(states, values) if raw is None else raw
+        q_tot = apply_form(self.header, outputs, values).q_tot
         if not q_tot.requires_grad:
             return torch.zeros_like(agents_q)
         (gradient,) = torch.autograd.grad(q_tot.sum(), values, allow_unused=True)

@@ -66,8 +66,16 @@ def constant_tensor(constant: Constant, device: torch.device) -> Tensor:
 
 def execute(node: Node, lookup: Lookup, device: torch.device) -> Any:
     """Run one node: a tensor, an integer, or a sequence of tensors."""
+    call, args, kwargs = resolved(node, lookup, device)
+    return call(*args, **kwargs)
+
+
+def resolved(
+    node: Node, lookup: Lookup, device: torch.device
+) -> tuple[Callable[..., Any], Sequence[Any], Mapping[str, Any]]:
+    """The callable of a node and all its arguments."""
     call, args, kwargs = bind(node, device)
-    return call(*(_resolve(a, lookup) for a in args), **{name: _resolve(a, lookup) for name, a in kwargs.items()})
+    return call, [_resolve(a, lookup) for a in args], {name: _resolve(a, lookup) for name, a in kwargs.items()}
 
 
 def bind(node: Node, device: torch.device) -> tuple[Callable[..., Any], Sequence[Any], Mapping[str, Any]]:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from qredit.credit.decode import shown
-from qredit.credit.interpreter import constant_tensor, execute, interpret, prepare_inputs
+from qredit.credit.interpreter import constant_tensor, execute, interpret, prepare_inputs, resolved
 from qredit.credit.opset import INTEGER_OPS, operations
 from qredit.credit.ranges import Bounded, Range, result_range, unknown, value_range
 from qredit.credit.schema import Constant, CreditGraph, GraphError, Node, Ref, graph_error
@@ -51,7 +51,8 @@ def memory_check(graph: CreditGraph) -> None:
     Raises:
         GraphError: with the node, where there is one.
     """
-    trials = {batch: _Trial(graph, batch) for batch in BATCHES}
+    seen: dict[Any, Any] = {}
+    trials = {batch: _Trial(graph, batch, seen) for batch in BATCHES}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # such as that of `std` over a batch of 1
         for trial in trials.values():
@@ -97,7 +98,7 @@ def _failed(where: str, batch: int, error: Exception) -> GraphError:
 
 def result_tensors(graph: CreditGraph) -> list[list[Tensor]]:
     """The results of each node for a batch of 2, on the device `meta`; an integer is no tensor."""
-    trial = _Trial(graph, 2)
+    trial = _Trial(graph, 2, {})
     trial.run()
     several = (r if isinstance(r, list) else [r] for r in trial.results)
     return [[b.tensor for b in results if isinstance(b, Bounded)] for results in several]
@@ -117,9 +118,18 @@ def _check_sizes(graph: CreditGraph, results: Sequence[Sequence[Any]]) -> None:
 class _Trial:
     """One dry run."""
 
-    def __init__(self, graph: CreditGraph, batch: int) -> None:
+    def __init__(self, graph: CreditGraph, batch: int, seen: dict[Any, Any]) -> None:
+        """Prepare it.
+
+        Args:
+            graph: the graph.
+            batch: its batch size.
+            seen: results by operation and arguments. On this device a result is a shape that follows from them alone,
+                and code that was unrolled repeats itself: most nodes need not be run.
+        """
         self.graph = graph
         self.batch = batch
+        self.seen = seen
         self.bytes = 0
         self.work = 0
         self.results: list[Any] = []
@@ -164,7 +174,7 @@ class _Trial:
         _check_result_count(name, named)
         _check_division(name, named)
         _check_indices(name, named)
-        result = execute(node, lambda ref: _tensor(self.lookup(ref)), _META)
+        result = self.result(node)
         if isinstance(result, int):
             return result
         several = not isinstance(result, Tensor)
@@ -175,6 +185,13 @@ class _Trial:
             self.work += tensors[0].numel() * named["x1" if name == "cdist" else "self"].tensor.shape[-1]
         bounded = [Bounded(t, result_range(node.op, named, t, i)) for i, t in enumerate(tensors)]
         return bounded if several else bounded[0]
+
+    def result(self, node: Node) -> Any:
+        call, args, kwargs = resolved(node, lambda ref: _tensor(self.lookup(ref)), _META)
+        key = (node.op, _signature(args), _signature(tuple(kwargs.items())))
+        if key not in self.seen:
+            self.seen[key] = call(*args, **kwargs)
+        return self.seen[key]
 
     def named(self, node: Node) -> Iterator[tuple[str, Any]]:
         positional = [p.name for p in operations()[node.op].parameters if not p.keyword]
@@ -188,6 +205,15 @@ class _Trial:
         if tensor.numel() == 0 or tensor.dim() > RANK_LIMIT:
             raise graph_error("", f"the result {list(tensor.shape)} is empty or has more than {RANK_LIMIT} dimensions")
         self.bytes += tensor.numel() * tensor.element_size()
+
+
+def _signature(value: Any) -> Any:
+    """All that decides what an operation does with an argument on the device `meta`; equal numbers differ by type."""
+    if isinstance(value, Tensor):
+        return value.shape, value.stride(), value.dtype
+    if isinstance(value, list | tuple):
+        return tuple(map(_signature, value))
+    return type(value), value
 
 
 def _tensor(value: Any) -> Any:
