@@ -13,7 +13,7 @@ from qredit.agents.recording import FILE_NAME as RECORDING
 from qredit.api.generation import Generated, generate
 from qredit.api.settings import Request
 from qredit.api.transfer import transfer
-from qredit.artifact import load_artifact
+from qredit.artifact import Artifact, load_artifact
 from qredit.errors import ArtifactError
 from qredit.graphs import GenerationSettings
 from qredit.runs import Run
@@ -57,15 +57,12 @@ def reproduce(
     run = Run(artifact.path.parent)
     manifest = artifact.manifest
     try:
-        expected = str(manifest["checks"]["payload_sha256"])
+        expected, task = str(manifest["checks"]["payload_sha256"]), str(manifest["task_argument"])
         if manifest.get("taken_from"):
-            with tempfile.TemporaryDirectory() as scratch:
-                again = transfer(str(artifact.path), str(manifest["task_argument"]), folder=Path(scratch), jail=jail)
-            made = None if again.artifact is None else str(again.artifact.manifest["checks"]["payload_sha256"])
-            return Reproduction(made == expected, expected, made)
+            return _traced_again(artifact, task, expected, jail)
         settings = GenerationSettings(**manifest["settings"])
         request = Request(
-            str(manifest["task_argument"]),
+            task,
             model="replay",
             kind=str(manifest["program"]),
             jail=jail,
@@ -85,6 +82,14 @@ def reproduce(
     found = generated.result.verdict.payload_sha256
     same = found == expected and generated.result.chosen == manifest["chosen"]
     return Reproduction(same, expected, found, generated)
+
+
+def _traced_again(artifact: Artifact, task: str, expected: str, jail: str) -> Reproduction:
+    """The artifact beside what its own code leads to."""
+    with tempfile.TemporaryDirectory() as scratch:
+        made = transfer(str(artifact.path), task, folder=Path(scratch), jail=jail).artifact
+    found = None if made is None else str(made.manifest["checks"]["payload_sha256"])
+    return Reproduction(found == expected, expected, found)
 
 
 def _recording(run: Run, scratch: Path) -> Path:
