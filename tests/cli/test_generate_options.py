@@ -24,7 +24,9 @@ def test_reproduce(cli: Cli, my_task: Path, server: ProtocolServer) -> None:
     """The stored replies lead to the same program; a changed manifest is found out."""
     run = Path(cli(*ask(my_task, server, "--json")).json()["run"])
     asked = len(server.requests)
-    done = cli("reproduce", run)
+    refused = cli("reproduce", run, "--json").error()
+    assert refused["cause"] == f"it names no built-in task but the file `{my_task}`"
+    done = cli("reproduce", run, "--task", my_task)
     assert done.code == 0, done.err
     assert "the same program" in done.out
     assert f"0 of {CALLS} prompts differ" in done.out
@@ -32,12 +34,12 @@ def test_reproduce(cli: Cli, my_task: Path, server: ProtocolServer) -> None:
     manifest = run / "artifact" / "artifact.json"
     data = json.loads(manifest.read_text())
     manifest.write_text(json.dumps({**data, "chosen": "0" * 64}))
-    done = cli("reproduce", run, "--json")
+    done = cli("reproduce", run, "--task", my_task, "--json")
     assert done.code == 1
     assert done.json()["same"] is False
     for name in ("recording.jsonl", "replies.jsonl"):
         (run / name).unlink(missing_ok=True)
-    done = cli("reproduce", run, "--json")
+    done = cli("reproduce", run, "--task", my_task, "--json")
     assert done.code == 2
     assert "lies beside it" in done.error()["cause"]
 

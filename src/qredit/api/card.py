@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from qredit.prompts import fenced
+from qredit.task import is_task_file
 
 if TYPE_CHECKING:
     from qredit.graphs import GenerationResult, Job
@@ -47,7 +48,7 @@ def card(job: Job, result: GenerationResult, manifest: Mapping[str, Any]) -> str
     written_by = " and ".join(dict.fromkeys(f"`{i.model}`" for i in result.identities.values()))
     usage = result.spend.usage
     origin = f"""- qredit {manifest["qredit"]}: `{_command(manifest)}`
-- `qredit reproduce PATH/OF/THIS/FOLDER` repeats it from the recorded replies and compares what comes out
+- {_again(manifest)} repeats it from the recorded replies and compares what comes out
 - {_models(result)}
 - {result.spend.calls} calls, {usage.input_tokens} input and {usage.output_tokens} output
   tokens{" (estimated)" if usage.estimated else ""}"""
@@ -75,7 +76,7 @@ def card_of_check(
     origin = f"- qredit {manifest['qredit']}: `{command}`"
     if other:
         origin += f", where ARTIFACT is that for `{other}`"
-        origin += "\n- `qredit reproduce PATH/OF/THIS/FOLDER` traces it once more and compares what comes out"
+        origin += f"\n- {_again(manifest)} traces it once more and compares what comes out"
     return _card(kind, assignment, verdict, source, figures, manifest, head=head, origin=origin)
 
 
@@ -129,6 +130,11 @@ What the writer says that it does:
 
 {origin}
 """
+
+
+def _again(manifest: Mapping[str, Any]) -> str:
+    task = " --task FILE" if is_task_file(str(manifest["task_argument"])) else ""
+    return f"`qredit reproduce PATH/OF/THIS/FOLDER{task}`"
 
 
 def _in_words(source: str, functions: tuple[str, ...]) -> str:

@@ -14,9 +14,10 @@ from qredit.api.generation import Generated, generate
 from qredit.api.settings import Request
 from qredit.api.transfer import transfer
 from qredit.artifact import Artifact, load_artifact
-from qredit.errors import ArtifactError
+from qredit.errors import ArtifactError, ConfigurationError
 from qredit.graphs import GenerationSettings
 from qredit.runs import Run
+from qredit.task import is_task_file
 
 if TYPE_CHECKING:
     from qredit.graphs import Event
@@ -38,7 +39,11 @@ class Reproduction:
 
 
 def reproduce(
-    path: str | Path, *, jail: str = "auto", on_event: Callable[[Event], None] = lambda event: None
+    path: str | Path,
+    *,
+    task: str | None = None,
+    jail: str = "auto",
+    on_event: Callable[[Event], None] = lambda event: None,
 ) -> Reproduction:
     """Repeat the generation of an artifact with its recorded replies, and compare.
 
@@ -46,18 +51,20 @@ def reproduce(
 
     Args:
         path: the artifact's folder or the run's; for a generated one, the run must still be around it.
+        task: its task, if that is a file: a stranger's artifact must not make us read a file of its choice.
         jail: jail that candidates run in.
         on_event: told of everything that happens.
 
     Raises:
         ArtifactError: no artifact, or nothing recorded beside it.
+        ConfigurationError: its task is a file, and nobody but the artifact says which.
         QreditError: what the repeated generation raises.
     """
     artifact = load_artifact(path)
     run = Run(artifact.path.parent)
     manifest = artifact.manifest
     try:
-        expected, task = str(manifest["checks"]["payload_sha256"]), str(manifest["task_argument"])
+        expected, task = str(manifest["checks"]["payload_sha256"]), task or _named_task(manifest["task_argument"])
         if manifest.get("taken_from"):
             return _traced_again(artifact, task, expected, jail)
         settings = GenerationSettings(**manifest["settings"])
@@ -82,6 +89,16 @@ def reproduce(
     found = generated.result.verdict.payload_sha256
     same = found == expected and generated.result.chosen == manifest["chosen"]
     return Reproduction(same, expected, found, generated)
+
+
+def _named_task(name: object) -> str:
+    if not isinstance(name, str) or is_task_file(name):
+        raise ConfigurationError(
+            "what the artifact was made for",
+            cause=f"it names no built-in task but the file `{name}`",
+            remedy="Give the task's file with --task.",
+        )
+    return name
 
 
 def _traced_again(artifact: Artifact, task: str, expected: str, jail: str) -> Reproduction:

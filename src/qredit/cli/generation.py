@@ -96,13 +96,14 @@ def generate(
 
 def reproduce(
     artifact: Annotated[Path, typer.Argument(help="Artifact: its folder, or the run that made it.")],
+    task: Annotated[str | None, typer.Option(help="Its task, if that is a file.")] = None,
     jail: JailOption = "auto",
     json_output: JsonOption = False,
 ) -> None:
     """Repeat how an artifact came to be, without a model, and compare what comes out. Exit 1 if it differs."""
     from qredit.api.reproduction import reproduce as repeat
 
-    found = repeat(artifact, jail=jail, on_event=show_event)
+    found = repeat(artifact, task=task, jail=jail, on_event=show_event)
     generation = {} if found.generated is None else summary(found.generated)
     if json_output:
         sums = {"expected_sha256": found.expected_sha256, "found_sha256": found.found_sha256}
