@@ -118,8 +118,8 @@ def test_tasks_are_listed_from_the_wheel(installed: Installed, tmp_path: Path) -
 def test_a_credit_function_is_generated_from_the_wheel(installed: Installed, house: House, tmp_path: Path) -> None:
     """The whole path with recorded replies: templates, task, probe states and recording all come from the wheel."""
     recordings = (house.root / "prompts" / "recordings").glob("*/recording.jsonl")
-    assert "lbf-5x5-2p-1f" in {path.parent.name for path in recordings}
-    done = installed.qredit("generate", "lbf-5x5-2p-1f", "--model", "replay", cwd=tmp_path)
+    assert "mpe-adversary" in {path.parent.name for path in recordings}
+    done = installed.qredit("generate", "mpe-adversary", "--model", "replay", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     (graph,) = (tmp_path / "runs").glob("*/artifact/credit.graph.json")
     assert json.loads(graph.read_bytes())["format"] == 1
