@@ -23,7 +23,7 @@ from qredit.api.scoring import scorer_of, with_true_credit
 from qredit.api.settings import Request
 from qredit.api.subjects import load_subject
 from qredit.artifact import Artifact
-from qredit.errors import TaskFileError
+from qredit.errors import RecordingError, TaskFileError
 from qredit.graphs import Event, GenerationResult, GenerationSettings, Job
 from qredit.graphs import generate as run_graph
 from qredit.graphs.generation import brief_of
@@ -123,12 +123,22 @@ def generate(
 
 
 def _recorded_settings(recording: Path) -> GenerationSettings:
-    """The settings that a recording was made with, or the defaults where there is none or it is of another version."""
-    names = {field.name for field in fields(GenerationSettings)}
+    """The settings that a recording was made with; the defaults where there is none.
+
+    Raises:
+        RecordingError: it notes settings that this version does not have.
+    """
     if not recording.is_file():
         return GenerationSettings()
     noted = load_recording(recording).settings
-    return GenerationSettings(**noted) if set(noted) <= names else GenerationSettings()
+    unknown = sorted(set(noted) - {field.name for field in fields(GenerationSettings)})
+    if unknown:
+        raise RecordingError(
+            f"recording `{recording}`",
+            cause=f"it was made with settings that this qredit does not have: {', '.join(unknown)}",
+            remedy="Use the version that made it, or record anew.",
+        )
+    return GenerationSettings(**noted)
 
 
 def _loaded(request: Request) -> Subject:

@@ -64,10 +64,10 @@ def scorer_of(kind: Kind, subject: Subject) -> Scorer | None:
     game = task.environment.id
 
     def score(accepted: Accepted) -> Score:
-        from qredit.credit import parse_graph
+        from qredit.graphs.kinds.credit_checks import prepared
         from qredit.marl.payoff_fit import payoff_fit
 
-        fit = payoff_fit(parse_graph(accepted.payload), game, seed=0)
+        fit = payoff_fit(prepared(accepted.payload)[0], game, seed=0)
         return Score(fit, f"score: {figure(fit)} (R squared of the best fit of all payoffs of the game; 1 is exact)")
 
     return score
