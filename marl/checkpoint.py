@@ -26,10 +26,9 @@ from qredit.marl.metrics import Evaluation
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from qredit.marl.learner import Learner
-    from qredit.marl.replay import ReplayBuffer
+    from qredit.marl.algorithms import Algorithm
 
-SCHEMA = 2
+SCHEMA = 3
 FOLDER = "checkpoint"
 NOTES = "checkpoint.json"
 SIZE_LIMIT = 8_000_000_000
@@ -49,9 +48,9 @@ class Counters:
     collections: int = 0
     """Collections so far: the counter of exploration's random numbers."""
     updates: int = 0
-    """Updates so far: the counter of replay's random numbers."""
+    """Optimiser steps so far: the counter of replay's random numbers."""
     loss: float = float("nan")
-    """TD loss of the latest update; not a number before the first."""
+    """Loss of the latest update; not a number before the first."""
     seconds: float = 0.0
     """Wall-clock seconds spent training and evaluating."""
 
@@ -69,8 +68,7 @@ class Progress:
 def save_checkpoint(
     folder: Path,
     *,
-    learner: Learner,
-    replay: ReplayBuffer,
+    algorithm: Algorithm,
     counters: Counters,
     evaluations: Sequence[Evaluation],
     identity: Mapping[str, Any],
@@ -83,15 +81,16 @@ def save_checkpoint(
     Raises:
         StorageError: disk full; the checkpoint before this one stays.
     """
-    tensors = {f"online.{k}": v for k, v in learner.online.state_dict().items()}
-    tensors |= {f"target.{k}": v for k, v in learner.target.state_dict().items()}
-    for index, state in learner.optimiser.state_dict()["state"].items():
-        tensors |= {f"adam.{index}.{name}": state[name] for name in _ADAM}
-    tensors |= {f"replay.{name}": tensor for name, tensor in replay.contents().items()}
+    tensors = dict(algorithm.more_tensors())
+    for name, network in algorithm.networks.items():
+        tensors |= {f"{name}.{key}": tensor for key, tensor in network.state_dict().items()}
+    for name, optimiser in algorithm.optimisers.items():
+        for index, state in optimiser.state_dict()["state"].items():
+            tensors |= {f"{name}.{index}.{entry}": state[entry] for entry in _ADAM}
     data = safetensors.torch.save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
     digest = sha256(data)
     name = f"tensors-{digest[:16]}.safetensors"
-    scale = learner.reward_scale
+    scale = algorithm.reward_scale
     write_atomic(folder / FOLDER / name, data)
     write_json(
         folder / FOLDER / NOTES,
@@ -101,7 +100,6 @@ def save_checkpoint(
             "sha256": digest,
             "counters": asdict(counters),
             "evaluations": [asdict(row) for row in evaluations],
-            "replay_added": replay.added,
             "reward_scale": [scale.count, scale.total, scale.total_square],
             "identity": dict(identity),
         },
@@ -110,9 +108,9 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    folder: Path, *, learner: Learner, replay: ReplayBuffer, identity: Mapping[str, Any]
+    folder: Path, *, algorithm: Algorithm, identity: Mapping[str, Any]
 ) -> Progress | None:
-    """Bring learner and replay to the state of the checkpoint; `None` if there is none.
+    """Bring an algorithm to the state of the checkpoint; `None` if there is none.
 
     Raises:
         RunFolderError: damaged, of another version, or of other settings.
@@ -127,8 +125,9 @@ def load_checkpoint(
         _require(_NAME.fullmatch(notes["tensors"]) is not None, "it names a file that is no checkpoint's")
         data = read_untrusted(path.with_name(notes["tensors"]), limit=SIZE_LIMIT)
         _require(sha256(data) == notes["sha256"], f"`{notes['tensors']}` does not match its SHA-256")
-        _restore(safetensors.torch.load(data), notes, learner, replay)
-        return Progress(Counters(**notes["counters"]), tuple(Evaluation(**row) for row in notes["evaluations"]))
+        counters = Counters(**notes["counters"])
+        _restore(safetensors.torch.load(data), notes, algorithm, counters)
+        return Progress(counters, tuple(Evaluation(**row) for row in notes["evaluations"]))
     except ArtifactError as error:
         raise _unusable(path, error.cause) from error
     except _UnusableError as error:
@@ -146,17 +145,20 @@ def _unusable(path: Path, cause: str) -> RunFolderError:
     return RunFolderError(f"checkpoint `{path}`", cause=cause, remedy=remedy)
 
 
-def _restore(tensors: Mapping[str, Tensor], notes: Mapping[str, Any], learner: Learner, replay: ReplayBuffer) -> None:
-    learner.online.load_state_dict(_part(tensors, "online."))
-    learner.target.load_state_dict(_part(tensors, "target."))
-    adam: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in _part(tensors, "adam.").items():
-        index, _, entry = name.partition(".")
-        adam.setdefault(int(index), {})[entry] = tensor
-    groups = learner.optimiser.state_dict()["param_groups"]
-    learner.optimiser.load_state_dict({"state": adam, "param_groups": groups})
-    replay.restore(_part(tensors, "replay."), int(notes["replay_added"]))
-    scale = learner.reward_scale
+def _restore(
+    tensors: Mapping[str, Tensor], notes: Mapping[str, Any], algorithm: Algorithm, counters: Counters
+) -> None:
+    for name, network in algorithm.networks.items():
+        network.load_state_dict(_part(tensors, f"{name}."))
+    for name, optimiser in algorithm.optimisers.items():
+        moments: dict[int, dict[str, Tensor]] = {}
+        for key, tensor in _part(tensors, f"{name}.").items():
+            index, _, entry = key.partition(".")
+            moments.setdefault(int(index), {})[entry] = tensor
+        groups = optimiser.state_dict()["param_groups"]
+        optimiser.load_state_dict({"state": moments, "param_groups": groups})
+    algorithm.restore_more(tensors, counters)
+    scale = algorithm.reward_scale
     scale.count, scale.total, scale.total_square = notes["reward_scale"]
 
 

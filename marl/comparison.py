@@ -6,17 +6,20 @@ import csv
 import io
 import statistics
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from qredit.errors import RunFolderError
 from qredit.files import read_json_untrusted
+from qredit.marl.aggregate import Estimate, probability_of_improvement
 from qredit.marl.curves import LearningCurve, read_curve
 from qredit.marl.statistics import Difference, Interval, bootstrap_interval, paired_difference
 
 SCHEMA = 1
 BASELINE = "vdn"
+RANDOM_POLICY = "random policy"
+OPTIMUM = "optimum"
 RESULT = "result.json"
 
 
@@ -35,7 +38,12 @@ class Training:
     vdn_difference: float | None
     """Share of visited states in which the credit function differs from VDN; `None` for other mixers."""
     curve: LearningCurve
-    """The greedy evaluations along the way."""
+    """The evaluations along the way."""
+
+    @property
+    def sampled_return(self) -> float | None:
+        """The last evaluation with actions drawn from the policy; `None` without a stochastic policy."""
+        return None if self.curve.sampled_return is None else float(self.curve.sampled_return[-1])
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,16 @@ class Row:
     """Final returns beside VDN's; `None` for VDN itself, for references, and where VDN was not trained."""
     area_against_vdn: Difference | None
     """Areas beside VDN's."""
+    improvement_over_vdn: Estimate | None = None
+    """Probability that one of its final returns is higher than one of VDN's; `None` as above."""
+    area_improvement_over_vdn: Estimate | None = None
+    """The same for areas."""
+    sampled_by_seed: Mapping[int, float] = field(default_factory=dict)
+    """Seed -> final return with actions drawn from the policy; empty without a stochastic policy."""
+    mean_sampled: float | None = None
+    """Mean of these; it never enters what is said about greedy returns."""
+    sampled_interval: Interval | None = None
+    """95 % bootstrap interval of that mean over seeds; `None` with fewer than three."""
 
 
 @dataclass(frozen=True)
@@ -101,15 +119,20 @@ class Comparison:
         }
 
     def to_csv(self) -> str:
-        """One line per training and per reference, for other programs."""
+        """One line per training and per reference, for other programs.
+
+        The column `sampled_return` is there where an algorithm has a stochastic policy.
+        """
+        sampled = any(row.sampled_by_seed for row in self.rows)
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow(["name", "seed", "final_return", "area_under_curve"])
+        writer.writerow(["name", "seed", "final_return", "area_under_curve", *(["sampled_return"] if sampled else [])])
         for row in self.rows:
             if not row.return_by_seed:
-                writer.writerow([row.name, "", row.mean_return, row.mean_area])
+                writer.writerow([row.name, "", row.mean_return, row.mean_area, *([""] if sampled else [])])
             for seed, value in row.return_by_seed.items():
-                writer.writerow([row.name, seed, value, row.area_by_seed[seed]])
+                drawn = [row.sampled_by_seed.get(seed, "")] if sampled else []
+                writer.writerow([row.name, seed, value, row.area_by_seed[seed], *drawn])
         return buffer.getvalue()
 
 
@@ -151,13 +174,10 @@ def algorithm_row(name: str, trainings: Mapping[int, Training], baseline: Mappin
         trainings: seed -> training.
         baseline: VDN's trainings; `None` for VDN itself and where it was not trained.
     """
-    returns = {seed: training.final_return for seed, training in trainings.items()}
-    areas = {seed: training.area_under_curve for seed, training in trainings.items()}
+    returns, areas = _returns(trainings), _areas(trainings)
     shares = [t.vdn_difference for t in trainings.values() if t.vdn_difference is not None]
-    return_against = area_against = None
-    if baseline is not None:
-        return_against = paired_difference(returns, {seed: t.final_return for seed, t in baseline.items()})
-        area_against = paired_difference(areas, {seed: t.area_under_curve for seed, t in baseline.items()})
+    sampled = {seed: t.sampled_return for seed, t in trainings.items() if t.sampled_return is not None}
+    vdn = None if baseline is None else (_returns(baseline), _areas(baseline))
     return Row(
         name=name,
         return_by_seed=returns,
@@ -168,6 +188,37 @@ def algorithm_row(name: str, trainings: Mapping[int, Training], baseline: Mappin
         area_interval=bootstrap_interval(list(areas.values())),
         seconds=statistics.fmean(training.seconds for training in trainings.values()),
         vdn_difference=statistics.fmean(shares) if shares else None,
-        return_against_vdn=return_against,
-        area_against_vdn=area_against,
+        return_against_vdn=paired_difference(returns, vdn[0]) if vdn else None,
+        area_against_vdn=paired_difference(areas, vdn[1]) if vdn else None,
+        improvement_over_vdn=_improvement(returns, vdn[0]) if vdn else None,
+        area_improvement_over_vdn=_improvement(areas, vdn[1]) if vdn else None,
+        sampled_by_seed=sampled,
+        mean_sampled=statistics.fmean(sampled.values()) if sampled else None,
+        sampled_interval=bootstrap_interval(list(sampled.values())),
     )
+
+
+def rows_of(
+    trainings: Mapping[str, Mapping[int, Training]], *, random_return: float, optimum: float | None
+) -> tuple[Row, ...]:
+    """The rows of a comparison: the random policy, the algorithms in the given order, the optimum where it is known.
+
+    Args:
+        trainings: algorithm -> seed -> training.
+    """
+    baseline = trainings.get(BASELINE)
+    rows = [reference_row(RANDOM_POLICY, random_return)]
+    rows += [algorithm_row(n, by_seed, baseline if n != BASELINE else None) for n, by_seed in trainings.items()]
+    return (*rows, *([] if optimum is None else [reference_row(OPTIMUM, optimum)]))
+
+
+def _returns(trainings: Mapping[int, Training]) -> dict[int, float]:
+    return {seed: training.final_return for seed, training in trainings.items()}
+
+
+def _areas(trainings: Mapping[int, Training]) -> dict[int, float]:
+    return {seed: training.area_under_curve for seed, training in trainings.items()}
+
+
+def _improvement(ours: Mapping[int, float], theirs: Mapping[int, float]) -> Estimate:
+    return probability_of_improvement([list(ours.values())], [list(theirs.values())])

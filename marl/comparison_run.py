@@ -27,15 +27,7 @@ from qredit.artifact import CREDIT_GRAPH, load_artifact
 from qredit.errors import ConfigurationError, RunFolderError
 from qredit.files import read_json_untrusted, write_atomic, write_json
 from qredit.marl.algorithms import algorithm_of
-from qredit.marl.comparison import (
-    BASELINE,
-    RESULT,
-    Comparison,
-    Training,
-    algorithm_row,
-    read_training,
-    reference_row,
-)
+from qredit.marl.comparison import RESULT, Comparison, Training, read_training, rows_of
 from qredit.marl.cores import usable_cores
 from qredit.marl.jobs import Job, JobProgress, OnProgress, run_jobs
 from qredit.runs import SCHEMA, Run
@@ -90,7 +82,7 @@ def compare(
     """
     check_comparable(contenders, seeds)
     for contender in contenders:
-        algorithm_of(contender.settings.algorithm, contender.mixer_path)
+        algorithm_of(contender.settings, has_credit=contender.mixer_path is not None)
     workers = usable_cores() if jobs is None else jobs
     if workers < 1:
         raise ConfigurationError(
@@ -216,18 +208,13 @@ def _conclude(
     from qredit.marl.plots import learning_curves_figure, save_learning_curves
 
     random_return = float(read_json_untrusted(run.path / _RANDOM / RESULT)["mean_return"])
-    baseline = trainings.get(BASELINE)
-    rows = [reference_row("random policy", random_return)]
-    rows += [algorithm_row(n, by_seed, baseline if n != BASELINE else None) for n, by_seed in trainings.items()]
-    if task.optimum is not None:
-        rows.append(reference_row("optimum", task.optimum))
     comparison = Comparison(
         task=task.name,
         seeds=tuple(next(iter(trainings.values()))),
         environment_steps=environment_steps,
         jobs=jobs,
         random_episodes=RANDOM_EPISODES,
-        rows=tuple(rows),
+        rows=rows_of(trainings, random_return=random_return, optimum=task.optimum),
         folder=run.path,
         picture=run.path / PICTURE,
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +17,12 @@ from qredit.marl.statistics import Floats, area_under_curve
 
 METRICS = "metrics.csv"
 _SIZE_LIMIT = 100_000_000
+_SAMPLED = "sampled_return"
 
 
 @dataclass(frozen=True)
 class LearningCurve:
-    """Greedy evaluations of one training, `[P]` points, the first before the first update."""
+    """Evaluations of one training, `[P]` points, the first before the first update."""
 
     environment_steps: Floats
     """Environment steps trained so far."""
@@ -27,11 +30,63 @@ class LearningCurve:
     """Wall-clock seconds trained so far."""
     greedy_return: Floats
     """Undiscounted team return per episode, mean over the evaluation episodes, actions greedy."""
+    sampled_return: Floats | None = None
+    """The same with actions drawn from the policy; `None` for an algorithm without a stochastic policy."""
 
     @property
     def area(self) -> float:
         """Time average of the greedy return over environment steps."""
         return area_under_curve(self.environment_steps, self.greedy_return)
+
+
+@dataclass(frozen=True)
+class Reached:
+    """When a training first reached a return."""
+
+    environment_steps: float
+    """Environment steps trained by then."""
+    seconds: float
+    """Wall-clock seconds trained by then."""
+
+
+@dataclass(frozen=True)
+class Milestone:
+    """When an algorithm reaches a return, over its seeds."""
+
+    reached: int
+    """Seeds that reached it."""
+    seeds: int
+    """Seeds in all."""
+    environment_steps: float | None
+    """Median over all seeds, where one that never got there counts as the latest; `None` if that median never did."""
+    seconds: float | None
+    """The same in wall-clock seconds."""
+
+
+def time_to(curve: LearningCurve, threshold: float) -> Reached | None:
+    """The first evaluation with at least this greedy return; `None` if there is none.
+
+    Nothing is interpolated: what lies between two evaluations was not measured.
+    """
+    there = np.flatnonzero(curve.greedy_return >= threshold)
+    if len(there) == 0:
+        return None
+    return Reached(float(curve.environment_steps[there[0]]), float(curve.seconds[there[0]]))
+
+
+def milestone(curves: Sequence[LearningCurve], threshold: float) -> Milestone:
+    """When the seeds of an algorithm reach a greedy return."""
+    found = [time_to(curve, threshold) for curve in curves]
+    reached = [one for one in found if one is not None]
+    never = [float("inf")] * (len(found) - len(reached))
+    steps = statistics.median([*(one.environment_steps for one in reached), *never])
+    seconds = statistics.median([*(one.seconds for one in reached), *never])
+    return Milestone(
+        reached=len(reached),
+        seeds=len(found),
+        environment_steps=steps if np.isfinite(steps) else None,
+        seconds=seconds if np.isfinite(seconds) else None,
+    )
 
 
 def read_curve(folder: Path) -> LearningCurve:
@@ -43,14 +98,14 @@ def read_curve(folder: Path) -> LearningCurve:
     """
     path = folder / METRICS
     text = read_untrusted(path, limit=_SIZE_LIMIT).decode(errors="replace")
-    rows = list(csv.DictReader(io.StringIO(text)))
     try:
-        columns = {
-            name: np.array([float(row[name]) for row in rows], dtype=np.float64)
-            for name in ("environment_steps", "seconds", "greedy_return")
-        }
-        curve = LearningCurve(**columns)
-        area_under_curve(curve.environment_steps, curve.greedy_return)
+        rows = list(csv.DictReader(io.StringIO(text)))
+        columns = {name: _column(rows, name) for name in ("environment_steps", "seconds", "greedy_return")}
+        sampled = _column(rows, _SAMPLED) if any(row.get(_SAMPLED) for row in rows) else None
+        curve = LearningCurve(**columns, sampled_return=sampled)
+        for values in (curve.greedy_return, sampled):
+            if values is not None:
+                area_under_curve(curve.environment_steps, values)
     except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise RunFolderError(
             f"learning curve `{path}`",
@@ -58,3 +113,7 @@ def read_curve(folder: Path) -> LearningCurve:
             remedy=f"Delete the folder `{folder}` and run again with `--resume`: only this training is repeated.",
         ) from error
     return curve
+
+
+def _column(rows: Sequence[Mapping[str, str]], name: str) -> Floats:
+    return np.array([float(row[name]) for row in rows], dtype=np.float64)

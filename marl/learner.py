@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from qredit.marl.losses import chosen_values, greedy_actions, td_loss, td_targets
-from qredit.marl.mixers import CreditMixer
+from qredit.marl.mixers import Mixer, Steps
+from qredit.marl.reward_scale import RewardScale
 
 if TYPE_CHECKING:
     from qredit.marl.networks import AgentNetwork
@@ -17,45 +18,16 @@ if TYPE_CHECKING:
     from qredit.marl.settings import TrainSettings
 
 
-class RewardScale:
-    """Running mean and deviation of the team reward over the steps that were collected, each counted once."""
-
-    def __init__(self) -> None:
-        self.count, self.total, self.total_square = 0, 0.0, 0.0
-
-    def see(self, rewards: Tensor, filled: Tensor) -> None:
-        """Count new rewards `[E, T]` where `filled [E, T]`."""
-        seen = rewards[filled].double()
-        self.count += seen.numel()
-        self.total += float(seen.sum())
-        self.total_square += float(seen.square().sum())
-
-    def apply(self, rewards: Tensor) -> Tensor:
-        """Standardised rewards."""
-        standardised: Tensor = (rewards - self.mean) / self.deviation
-        return standardised
-
-    @property
-    def mean(self) -> float:
-        """Mean reward per step."""
-        return self.total / max(self.count, 1)
-
-    @property
-    def deviation(self) -> float:
-        """Standard deviation of the reward per step, at least 1e-4."""
-        return max(self.total_square / max(self.count, 1) - self.mean**2, 1e-8) ** 0.5  # type: ignore[no-any-return]
-
-
 class Learner:
     """Online and target networks with their optimiser.
 
     Args:
         network: the agents' network.
-        mixer: from the agents' values to the team's.
+        mixer: from the agents' values to the team's, or to those that are learnt independently.
         settings: the settings.
     """
 
-    def __init__(self, network: AgentNetwork, mixer: nn.Module, settings: TrainSettings) -> None:
+    def __init__(self, network: AgentNetwork, mixer: Mixer, settings: TrainSettings) -> None:
         self.online = nn.ModuleDict({"agents": network, "mixer": mixer})
         self.target = nn.ModuleDict({"agents": deepcopy(network), "mixer": deepcopy(mixer)})
         self.target.requires_grad_(False)
@@ -65,9 +37,9 @@ class Learner:
         self._target_parameters: list[Tensor] = list(self.target.parameters())
         self.optimiser = torch.optim.Adam(self._parameters, lr=settings.learning_rate, fused=True)
 
-    def update(self, episodes: Episodes) -> Tensor:
+    def update(self, episodes: Episodes, environment_steps: int = 0) -> Tensor:
         """Take one step on a batch of episodes; returns the loss, a scalar that nobody has waited for."""
-        loss = self.loss(episodes)
+        loss = self.loss(episodes, environment_steps)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self._parameters, self._settings.gradient_clip, foreach=True)
@@ -79,41 +51,53 @@ class Learner:
         """Move the target network towards the online network."""
         torch._foreach_lerp_(self._target_parameters, self._parameters, self._settings.target_update_tau)
 
-    def loss(self, episodes: Episodes) -> Tensor:
-        """The TD loss of a batch of episodes, over the `M` steps that took place (QLLM, equation 9)."""
+    def loss(self, episodes: Episodes, environment_steps: int = 0) -> Tensor:
+        """The TD loss of a batch of episodes, over the `M` steps that took place (QLLM, equation 9).
+
+        `G` values are compared with their targets per step: the team's (`G = 1`) or each agent's (`G = N`).
+        """
         settings = self._settings
-        rewards = self._in_training_units(episodes.rewards)
+        rewards = self._in_training_units(episodes, environment_steps)  # [M, 1] or [M, N]
         steps = _Steps(episodes.filled, episodes.reached)
         values = steps.of_reached(self.online["agents"], episodes.observations)  # [R, N, A]
-        taken = chosen_values(values[steps.before], episodes.actions[steps.filled])  # [M, N]
-        q_tot = self._mixed(self.online, taken, episodes, steps.starts)
+        actions = episodes.actions[steps.filled]  # [M, N]
+        q = self._mixed(self.online, values[steps.before], actions, episodes, steps.starts)  # [M, G]
         with torch.no_grad():
             target_values = steps.of_reached(self.target["agents"], episodes.observations)[steps.after]  # [M, N, A]
             deciding = values[steps.after] if settings.double_q else target_values
             best = greedy_actions(deciding, episodes.available_actions[:, 1:][steps.filled])  # [M, N]
-            next_q_tot = self._mixed(self.target, chosen_values(target_values, best), episodes, steps.ends)
-            ended = episodes.terminated[steps.filled]
-            targets = td_targets(rewards[steps.filled], ended, next_q_tot, settings.gamma)
-        return td_loss(q_tot, targets)
+            next_q = self._mixed(self.target, target_values, best, episodes, steps.ends)  # [M, G]
+            ended = episodes.over(time_limit=settings.time_limit_is_terminal)[steps.filled].unsqueeze(-1)  # [M, 1]
+            targets = td_targets(rewards, ended, next_q, settings.gamma)
+        return td_loss(q, targets)
 
     @staticmethod
-    def _mixed(networks: nn.ModuleDict, values: Tensor, episodes: Episodes, at: Tensor) -> Tensor:
-        """`Q_tot [M]` of `values [M, N]`, at the time points where the mask `at [B, T + 1]` is true."""
+    def _mixed(networks: nn.ModuleDict, values: Tensor, actions: Tensor, episodes: Episodes, at: Tensor) -> Tensor:
+        """`[M, G]` of all `values [M, N, A]` and `actions [M, N]`, where the mask `at [B, T + 1]` is true."""
         mixer = networks["mixer"]
-        if isinstance(mixer, CreditMixer) and episodes.credit.shape[-1]:
-            q_tot: Tensor = mixer.mix(values, episodes.credit[at])
-        else:
-            q_tot = mixer(values.unsqueeze(1), episodes.states[at].unsqueeze(1))
-        return q_tot.reshape(-1)
+        assert isinstance(mixer, Mixer)
+        return mixer.of_steps(
+            Steps(
+                values=chosen_values(values, actions),
+                actions=actions,
+                all_values=values,
+                available=episodes.available_actions[at],
+                states=episodes.states[at],
+                credit=episodes.credit[at],
+            )
+        )
 
-    def _in_training_units(self, rewards: Tensor) -> Tensor:
-        """Rewards `[B, T]` as the networks see them; a credit function's bias is brought to the same units."""
-        if not self._settings.standardise_rewards:
-            return rewards
+    def _in_training_units(self, episodes: Episodes, environment_steps: int) -> Tensor:
+        """Rewards `[M, 1]`, or the agents' own `[M, N]`, as the networks see them; the mixers are told the units."""
+        own = self._settings.rewards == "individual"
+        rewards = (episodes.agent_rewards if own else episodes.rewards.unsqueeze(-1))[episodes.filled]
+        standardise = self._settings.standardise_rewards
         for networks in (self.online, self.target):
-            if isinstance(mixer := networks["mixer"], CreditMixer):
-                mixer.bias_unit = 1.0 / self.reward_scale.deviation
-        return self.reward_scale.apply(rewards)
+            mixer = networks["mixer"]
+            assert isinstance(mixer, Mixer)
+            deviation = self.reward_scale.deviation if standardise else 1.0
+            mixer.prepare(environment_steps=environment_steps, reward_deviation=deviation)
+        return self.reward_scale.apply(rewards) if standardise else rewards
 
 
 class _Steps:

@@ -19,11 +19,11 @@ def greedy_actions(values: Tensor, available: Tensor) -> Tensor:
 def td_targets(rewards: Tensor, terminated: Tensor, next_q_tot: Tensor, gamma: float) -> Tensor:
     """`y = r + gamma Q_tot(s', a'; theta^-)`, and `y = r` where the world ended (QLLM, equation 10).
 
-    A step at the time limit is not terminated, so its value is bootstrapped. All arguments are `[M]`, one per step.
+    A step at the time limit is not terminated, so its value is bootstrapped. Shapes: rewards `[M, 1]` or `[M, G]`, `terminated [M, 1]`, `next_q_tot [M, G]`.
     """
     return rewards + gamma * next_q_tot.masked_fill(terminated, 0.0)
 
 
 def td_loss(q_tot: Tensor, targets: Tensor) -> Tensor:
-    """Mean squared error over steps (QLLM, equation 9); both arguments are `[M]`."""
+    """Mean squared error over steps (QLLM, equation 9); both arguments have the same shape."""
     return (q_tot - targets.detach()).square().mean()

@@ -29,11 +29,13 @@ class Evaluation:
     epsilon: float
     """Exploration rate at this point."""
     loss: float
-    """TD loss of the latest update; not a number before the first."""
+    """Loss of the latest update; not a number before the first."""
     greedy_return: float
     """Undiscounted team return per episode, mean over the greedy evaluation episodes."""
     greedy_return_std: float
     """Its standard deviation over these episodes."""
+    sampled_return: float | None = None
+    """The same with actions drawn from the policy; none for algorithms whose policy is no distribution."""
 
 
 class MetricsLog:
@@ -73,5 +75,5 @@ class MetricsLog:
         writer.writerows(asdict(one) for one in self.rows)
         write_atomic(self._path, buffer.getvalue().encode())
         for name, value in asdict(row).items():
-            if name != "environment_steps":
+            if name != "environment_steps" and value is not None:
                 self._board.add_scalar(name, value, row.environment_steps)

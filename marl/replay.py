@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from qredit.marl.environment import BatchedEnvironment
+    from qredit.marl.environment import Sized
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,8 @@ class Episodes:
     """`[E, T, N]`, int64."""
     rewards: Tensor
     """Team reward, `[E, T]`, float32."""
+    agent_rewards: Tensor
+    """The environment's own reward per agent, `[E, T, N]`, float32."""
     terminated: Tensor
     """Whether the world ended with this step, `[E, T]`, bool; the time limit does not count."""
     filled: Tensor
@@ -40,7 +42,7 @@ class Episodes:
     """What a credit function gave for the states, `[E, T + 1, C]`, float32 (`CreditMixer.outputs`); `C = 0` without."""
 
     @staticmethod
-    def zeros(n_episodes: int, environment: BatchedEnvironment, *, credit_size: int = 0) -> Episodes:
+    def zeros(n_episodes: int, environment: Sized, *, credit_size: int = 0) -> Episodes:
         """Room for `n_episodes` episodes of an environment, with `credit_size` numbers of credit per state."""
         e, t, n = n_episodes, environment.time_limit, environment.n_agents
         return Episodes(
@@ -49,6 +51,7 @@ class Episodes:
             available_actions=torch.ones(e, t + 1, n, environment.n_actions, dtype=torch.bool),
             actions=torch.zeros(e, t, n, dtype=torch.int64),
             rewards=torch.zeros(e, t),
+            agent_rewards=torch.zeros(e, t, n),
             terminated=torch.zeros(e, t, dtype=torch.bool),
             filled=torch.zeros(e, t, dtype=torch.bool),
             credit=torch.zeros(e, t + 1, credit_size),
@@ -58,6 +61,14 @@ class Episodes:
     def reached(self) -> Tensor:
         """Which time points were reached, `[E, T + 1]`, bool: the first, and one after every step."""
         return torch.cat([torch.ones_like(self.filled[:, :1]), self.filled], dim=1)
+
+    def over(self, *, time_limit: bool) -> Tensor:
+        """After which steps no value follows, `[E, T]`, bool: the world's end, and with `time_limit` every last step."""
+        if not time_limit:
+            return self.terminated
+        last = self.filled.clone()
+        last[:, :-1] &= ~self.filled[:, 1:]
+        return last
 
     def tensors(self) -> dict[str, Tensor]:
         """The tensors by name."""
@@ -81,7 +92,7 @@ class ReplayBuffer:
         credit_size: numbers of credit per state, as the episodes to come have them.
     """
 
-    def __init__(self, capacity: int, environment: BatchedEnvironment, *, credit_size: int = 0) -> None:
+    def __init__(self, capacity: int, environment: Sized, *, credit_size: int = 0) -> None:
         self.capacity = capacity
         self.added = 0
         """Episodes added so far."""

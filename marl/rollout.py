@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import torch
 
+from qredit.errors import ConfigurationError
 from qredit.marl.random_policy import random_actions
 from qredit.marl.replay import Episodes
 from qredit.marl.streams import Stream, episode_seeds
@@ -18,49 +19,83 @@ if TYPE_CHECKING:
     from qredit.marl.environment import BatchedEnvironment, TimeStep
     from qredit.marl.networks import AgentNetwork
 
+Choose: TypeAlias = "Callable[[NDArray[np.float32], NDArray[np.bool_], np.random.Generator], NDArray[np.int64]]"
+"""From scores `[B, N, A]` (values or logits) and available actions `[B, N, A]` to actions `[B, N]`."""
+
+
+def greedy(
+    scores: NDArray[np.float32], available: NDArray[np.bool_], rng: np.random.Generator | None = None
+) -> NDArray[np.int64]:
+    """The available action with the largest score."""
+    best: NDArray[np.int64] = np.where(available, scores, -np.inf).argmax(axis=-1)
+    return best
+
+
+def epsilon_greedy(epsilon: float) -> Choose:
+    """With probability `epsilon`, per agent and step, a random available action, else the greedy one."""
+
+    def choose(
+        scores: NDArray[np.float32], available: NDArray[np.bool_], rng: np.random.Generator
+    ) -> NDArray[np.int64]:
+        best = greedy(scores, available)
+        explore = rng.random(best.shape) < epsilon
+        return np.where(explore, random_actions(available, rng), best)
+
+    return choose
+
+
+def sampled(
+    scores: NDArray[np.float32], available: NDArray[np.bool_], rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """An action drawn from the softmax of the scores over the available actions, by the Gumbel-max trick."""
+    return greedy(scores + rng.gumbel(size=scores.shape), available)
+
 
 class Collector:
-    """Plays one episode per environment with an epsilon-greedy policy; its storage is used again by the next call.
+    """Plays one episode per environment; its storage is used again by the next call.
 
     Args:
         environment: where to play.
-        network: the agents' values.
+        network: scores of the agents' actions.
         device: where the network is.
     """
 
     def __init__(self, environment: BatchedEnvironment, network: AgentNetwork, device: torch.device) -> None:
         self._environment = environment
-        self._policy = GreedyPolicy(network, device)
+        self._scorer = Scorer(network, device)
         self._episodes = Episodes.zeros(environment.n_environments, environment)
         self._arrays = {name: tensor.numpy() for name, tensor in self._episodes.tensors().items()}
 
-    def collect(self, seeds: Sequence[int], *, epsilon: float, rng: np.random.Generator) -> Episodes:
+    def collect(self, seeds: Sequence[int], *, choose: Choose, rng: np.random.Generator) -> Episodes:
         """One episode per seed; valid until the next call.
 
         Args:
             seeds: one per environment.
-            epsilon: probability, per agent and step, of a random action.
+            choose: how scores become actions.
             rng: exploration's random numbers.
+
+        Raises:
+            ConfigurationError: the environment gave a reward or an observation that is not finite.
         """
         store = self._arrays
-        for name in ("rewards", "terminated", "filled"):
+        for name in ("rewards", "agent_rewards", "terminated", "filled"):
             store[name].fill(0)
         now = self._environment.reset(seeds)
-        self._policy.reset()
+        self._scorer.reset()
         t = 0
         self._see(now, 0)
         while not (ended := now.ended).all():
-            actions = self._policy.act(now)
-            explore = rng.random(actions.shape) < epsilon
-            actions = np.where(explore, random_actions(now.available_actions, rng), actions)
+            actions = choose(self._scorer.scores(now), now.available_actions, rng)
             alive = ~ended
             now = self._environment.step(actions)
             store["actions"][:, t] = actions
             store["rewards"][:, t] = now.rewards
+            store["agent_rewards"][:, t] = now.agent_rewards
             store["terminated"][:, t] = now.terminated & alive
             store["filled"][:, t] = alive
             t += 1
             self._see(now, t)
+        self._check(seeds, t)
         return self._episodes
 
     def _see(self, now: TimeStep, t: int) -> None:
@@ -68,9 +103,26 @@ class Collector:
         self._arrays["states"][:, t] = now.states
         self._arrays["available_actions"][:, t] = now.available_actions
 
+    def _check(self, seeds: Sequence[int], steps: int) -> None:
+        """A number that is not finite would spoil every weight of the networks, silently."""
+        for name, what in _MUST_BE_FINITE.items():
+            values = self._arrays[name][:, : steps + (name not in _PER_STEP)]
+            if np.isfinite(values).all():
+                continue
+            episode, step = (int(k) for k in np.argwhere(~np.isfinite(values))[0][:2])
+            raise ConfigurationError(
+                f"{what} of the environment",
+                cause=f"it has {values[episode, step].tolist()} in step {step} of the episode with seed {seeds[episode]}",
+                remedy="Correct the environment; the last checkpoint stays, `--resume` goes on from there.",
+            )
 
-class GreedyPolicy:
-    """Greedy actions of all agents in all environments."""
+
+_PER_STEP = frozenset({"agent_rewards"})
+_MUST_BE_FINITE = {"agent_rewards": "the reward", "observations": "the observation", "states": "the state"}
+
+
+class Scorer:
+    """The scores of all agents' actions in all environments, step by step."""
 
     def __init__(self, network: AgentNetwork, device: torch.device) -> None:
         self._network = network
@@ -81,29 +133,44 @@ class GreedyPolicy:
         """Forget what was seen before."""
         self._hidden = None
 
-    def act(self, now: TimeStep) -> NDArray[np.int64]:
-        """Best available actions `[B, N]`."""
+    def scores(self, now: TimeStep) -> NDArray[np.float32]:
+        """Values or logits `[B, N, A]`."""
         with torch.inference_mode():
             observations = torch.from_numpy(now.observations).to(self._device).unsqueeze(0)  # [1, B, N, O]
             values, self._hidden = self._network(observations, self._hidden)
-            q = values[0].cpu().numpy()  # [B, N, A]
-        best: NDArray[np.int64] = np.where(now.available_actions, q, -np.inf).argmax(axis=-1)
-        return best
+            scores: NDArray[np.float32] = values[0].cpu().numpy()
+        return scores
 
 
-def greedy_returns(
-    environment: BatchedEnvironment, network: AgentNetwork, *, episodes: int, device: torch.device
+def evaluate(
+    environment: BatchedEnvironment,
+    network: AgentNetwork,
+    *,
+    episodes: int,
+    device: torch.device,
+    choose: Choose = greedy,
+    rng: np.random.Generator | None = None,
 ) -> NDArray[np.float64]:
-    """Undiscounted team return of greedy episodes, `[episodes]`, on the seeds that all algorithms share."""
-    policy = GreedyPolicy(network, device)
+    """Undiscounted team return `[episodes]` of episodes on the seeds that all algorithms share.
+
+    Args:
+        environment: an environment of the evaluation's own.
+        network: scores of the agents' actions.
+        episodes: how many.
+        device: where the network is.
+        choose: how scores become actions; `greedy` needs no random numbers.
+        rng: random numbers for `choose`.
+    """
+    scorer = Scorer(network, device)
+    numbers = np.random.default_rng(0) if rng is None else rng
     returns: list[NDArray[np.float64]] = []
     for first in range(0, episodes, environment.n_environments):
         count = min(environment.n_environments, episodes - first)
         now = environment.reset(episode_seeds(Stream.EVALUATION_EPISODES, 0, first, count))
-        policy.reset()
+        scorer.reset()
         total = np.zeros(environment.n_environments)
         while not now.ended.all():
-            now = environment.step(policy.act(now))
+            now = environment.step(choose(scorer.scores(now), now.available_actions, numbers))
             total += now.rewards
         returns.append(total[:count])
     return np.concatenate(returns)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from qredit.errors import ConfigurationError
 
@@ -16,7 +17,7 @@ class TrainSettings:
     """
 
     algorithm: str = "vdn"
-    """Algorithm: vdn, qmix or qllm."""
+    """Algorithm: a name out of `qredit algorithms`."""
     seed: int = 0
     """Seed of the initialisation, of exploration and of the environment's episodes."""
     total_steps: int = 150_000
@@ -24,19 +25,20 @@ class TrainSettings:
     n_environments: int = 8
     """Environments that step together."""
     buffer_episodes: int = 5_000
-    """Episodes that the replay buffer holds."""
+    """Off-policy: episodes that the replay buffer holds, but no more than fit into 250 000 environment steps."""
     batch_episodes: int = 16
-    """Episodes per update."""
+    """Off-policy: episodes per update."""
     updates_per_collection: int = 8
-    """Updates after each collection of one episode per environment; as many as environments: one per episode."""
+    """Off-policy: updates after each collection of one episode per environment; as many as environments: one per
+    episode."""
     hidden_size: int = 64
     """Width of the agents' network."""
     recurrent: bool = False
-    """Whether the agents' network has a GRU, so that it remembers earlier observations."""
+    """Whether the networks have a GRU, so that they remember earlier observations."""
     mixing_size: int = 32
-    """QMIX: width of the mixing network."""
+    """Mixing networks: their width."""
     hypernet_size: int = 64
-    """QMIX: width of its hypernetworks."""
+    """Mixing networks: width of their hypernetworks."""
     learning_rate: float = 1e-3
     """Step size of Adam."""
     gamma: float = 0.99
@@ -58,8 +60,22 @@ class TrainSettings:
     standardise_rewards: bool = True
     """Whether team rewards are shifted and scaled by their running mean and deviation over collected steps. Where
     reward is sparse and time costs nothing, the shift makes it cost something: see `docs/log.md`."""
-    bias: Literal["function", "none"] = "function"
-    """QLLM: whether the function's own bias `f_b(s)` is used, if it has one."""
+    rewards: Literal["team", "individual", "shares"] = "team"
+    """Whose reward teaches an agent: the team's; its own, times the number of agents, as the environment gives it; or
+    its share of the team's, by an artifact of the kind `shares`."""
+    bias: Literal["function", "learned", "none"] = "function"
+    """Credit functions: their own bias `f_b(s)`, if they have one; a small network of the state in its place; none."""
+    credit_strength: float = 1.0
+    """Credit functions: lambda in `w = 1 + lambda (w_LLM - 1)`; 0 is VDN with the function's bias."""
+    credit_strength_end: float | None = None
+    """Credit functions: lambda after annealing; without it lambda stays as it is."""
+    credit_anneal_steps: int = 50_000
+    """Credit functions: environment steps over which lambda moves linearly."""
+    placebo: Literal["none", "uniform", "agents-permuted", "time-shuffled", "random"] = "none"
+    """Credit functions: weights that know nothing, or have forgotten what they knew, in place of the function's: ones;
+    given to the next agent; from another step of the episode; random, as concentrated as the function's."""
+    time_limit_is_terminal: bool = False
+    """Whether no value follows the time limit, as if the world had ended. Other code bases do so; it costs return."""
     evaluation_interval: int = 25_000
     """Environment steps between two greedy evaluations."""
     evaluation_episodes: int = 100
@@ -68,6 +84,8 @@ class TrainSettings:
     """Environment steps between two checkpoints."""
     device: str = "cpu"
     """Where the networks are: cpu, cuda or cuda:N."""
+    own: Mapping[str, Any] = field(default_factory=dict)
+    """Options of the algorithm's own that differ from their defaults, by name."""
 
     def __post_init__(self) -> None:
         positive = (
@@ -80,6 +98,7 @@ class TrainSettings:
             "hypernet_size",
             "learning_rate",
             "epsilon_anneal_steps",
+            "credit_anneal_steps",
             "target_update_interval",
             "gradient_clip",
             "evaluation_interval",
@@ -87,7 +106,8 @@ class TrainSettings:
             "checkpoint_interval",
         )
         problems = [f"`{n}` is {getattr(self, n)}, it must be above 0" for n in positive if not getattr(self, n) > 0]
-        shares = ("gamma", "epsilon_start", "epsilon_end", "target_update_tau")
+        shares = ["gamma", "epsilon_start", "epsilon_end", "target_update_tau", "credit_strength"]
+        shares += ["credit_strength_end"] if self.credit_strength_end is not None else []
         problems += [f"`{n}` is {getattr(self, n)}, not in [0, 1]" for n in shares if not 0 <= getattr(self, n) <= 1]
         if self.seed < 0:
             problems.append(f"`seed` is {self.seed}, it must not be negative")
@@ -98,5 +118,13 @@ class TrainSettings:
 
     def epsilon(self, environment_steps: int) -> float:
         """Exploration rate after so many environment steps."""
-        done = min(1.0, environment_steps / self.epsilon_anneal_steps)
-        return self.epsilon_start + done * (self.epsilon_end - self.epsilon_start)
+        return _linear(self.epsilon_start, self.epsilon_end, environment_steps / self.epsilon_anneal_steps)
+
+    def strength(self, environment_steps: int) -> float:
+        """Credit strength lambda after so many environment steps."""
+        end = self.credit_strength if self.credit_strength_end is None else self.credit_strength_end
+        return _linear(self.credit_strength, end, environment_steps / self.credit_anneal_steps)
+
+
+def _linear(start: float, end: float, done: float) -> float:
+    return start + min(1.0, done) * (end - start)

@@ -11,7 +11,7 @@ simulated comparisons each) are still called different
 
 because a percentile bootstrap of a few numbers is too narrow. A verdict from few seeds is a hint, not a proof.
 
-NOT covered: aggregation across tasks (interquartile mean, performance profiles) and corrections for many comparisons.
+NOT covered: aggregation across tasks (see `qredit.marl.aggregate`) and corrections for many comparisons.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ FEWEST_SEEDS_FOR_INTERVAL = 3
 RANGES = "overlap of the ranges of 2 seeds (a hint: equal algorithms come apart in a third of such comparisons)"
 CONFIDENCE = 0.95
 RESAMPLES = 9999
-_BOOTSTRAP_SEED = 20250101
-_VALUES_AT_ONCE = 4_000_000
+BOOTSTRAP_SEED = 20250101
+VALUES_AT_ONCE = 4_000_000
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A 95 % bootstrap interval of the mean over seeds."""
+    """A 95 % bootstrap interval, of the mean over seeds unless something else is said."""
 
     low: float
     high: float
@@ -198,9 +198,9 @@ def _percentile_bootstrap(values: Floats) -> tuple[Floats, Floats]:
         axis=0,
         confidence_level=CONFIDENCE,
         n_resamples=RESAMPLES,
-        batch=max(1, _VALUES_AT_ONCE // values.size),
+        batch=max(1, VALUES_AT_ONCE // values.size),
         method="percentile",
-        rng=np.random.default_rng(_BOOTSTRAP_SEED),
+        rng=np.random.default_rng(BOOTSTRAP_SEED),
     ).confidence_interval
     # Means of equal numbers may leave their range by one rounding.
     low, high = values.min(axis=0), values.max(axis=0)

@@ -21,6 +21,9 @@ class Stream(IntEnum):
     REPLAY = 5
     RANDOM_POLICY = 6
     COUNTERFACTUAL = 7
+    PLACEBO = 8
+    MINIBATCHES = 9
+    SAMPLED_EVALUATION = 10
 
 
 def generator(stream: Stream, seed: int, counter: int = 0) -> np.random.Generator:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from qredit.marl.aggregate import Estimate
 from qredit.marl.comparison import BASELINE, Comparison, Row
+from qredit.marl.curves import Milestone
 from qredit.marl.statistics import Difference, Interval
 
 NOT_APPLICABLE = "-"
@@ -45,40 +47,63 @@ class Table:
         return "\n".join([f"**{self.title}**", "", *lines, "", *remarks]) + "\n"
 
 
-def comparison_table(comparison: Comparison) -> Table:
-    """The table that `qredit compare` ends with."""
-    columns = (
-        Column("algorithm", numeric=False),
-        Column("final return", numeric=True),
-        Column("by seed", numeric=True),
-        Column("area under curve", numeric=True),
-        Column("by seed", numeric=True),
-        Column("unlike VDN", numeric=True),
-        Column("training [s]", numeric=True),
-    )
+@dataclass(frozen=True)
+class Threshold:
+    """A return whose first reaching is shown, and when each algorithm reaches it."""
+
+    value: float
+    """Undiscounted team return per episode, greedy."""
+    milestones: Mapping[str, Milestone]
+    """Algorithm -> when."""
+
+
+def comparison_table(comparison: Comparison, *, threshold: Threshold | None = None) -> Table:
+    """The table that `qredit compare` ends with; columns in which nothing would stand are left out."""
+    shown = [(column, cell) for column, cell in _columns(threshold) if _applies(column, cell, comparison.rows)]
     seeds = ", ".join(map(str, comparison.seeds))
     return Table(
         title=f"{comparison.task}: {comparison.environment_steps:,} environment steps per training, seeds {seeds}",
-        columns=columns,
-        rows=tuple(_cells(row) for row in comparison.rows),
+        columns=tuple(column for column, _ in shown),
+        rows=tuple(tuple(cell(row) for _, cell in shown) for row in comparison.rows),
         verdicts=tuple(_verdict(row) for row in comparison.rows if row.return_against_vdn),
-        notes=_notes(comparison),
+        notes=_notes(comparison, threshold),
     )
 
 
-def _cells(row: Row) -> tuple[str, ...]:
-    return (
-        row.name,
-        _mean(row.mean_return, row.return_interval),
-        _each(list(row.return_by_seed.values())),
-        _mean(row.mean_area, row.area_interval),
-        _each(list(row.area_by_seed.values())),
-        NOT_APPLICABLE if row.vdn_difference is None else f"{row.vdn_difference:.0%}",
-        NOT_APPLICABLE if row.seconds is None else f"{row.seconds:.0f}",
-    )
+Cell = Callable[[Row], str]
+_ALWAYS = frozenset({"algorithm", "final return", "by seed", "area under curve", "training [s]"})
 
 
-def _notes(comparison: Comparison) -> tuple[str, ...]:
+def _columns(threshold: Threshold | None) -> list[tuple[Column, Cell]]:
+    found: list[tuple[str, Cell]] = [
+        ("final return", lambda row: mean_and_interval(row.mean_return, row.return_interval)),
+        ("by seed", lambda row: _each(list(row.return_by_seed.values()))),
+        ("area under curve", lambda row: mean_and_interval(row.mean_area, row.area_interval)),
+        ("by seed", lambda row: _each(list(row.area_by_seed.values()))),
+        (f"P(return > {BASELINE})", lambda row: probability(row.improvement_over_vdn)),
+        (f"P(area > {BASELINE})", lambda row: probability(row.area_improvement_over_vdn)),
+        ("sampled return", _sampled),
+        ("unlike VDN", lambda row: NOT_APPLICABLE if row.vdn_difference is None else f"{row.vdn_difference:.0%}"),
+        ("training [s]", lambda row: NOT_APPLICABLE if row.seconds is None else f"{row.seconds:.0f}"),
+    ]
+    if threshold is not None:
+        reached = threshold.milestones
+        found += [
+            (f"reach {number(threshold.value)}", lambda row: _reached(reached.get(row.name))),
+            ("steps until then", lambda row: _steps(reached.get(row.name))),
+            ("seconds until then", lambda row: _seconds(reached.get(row.name))),
+        ]
+    return [
+        (Column("algorithm", numeric=False), lambda row: row.name),
+        *((Column(title, numeric=True), cell) for title, cell in found),
+    ]
+
+
+def _applies(column: Column, cell: Cell, rows: Sequence[Row]) -> bool:
+    return column.title in _ALWAYS or any(cell(row) != NOT_APPLICABLE for row in rows)
+
+
+def _notes(comparison: Comparison, threshold: Threshold | None) -> tuple[str, ...]:
     count = len(comparison.seeds)
     notes = [
         "Return: undiscounted team return per episode, greedy, the mean over the evaluation episodes. "
@@ -88,22 +113,61 @@ def _notes(comparison: Comparison) -> tuple[str, ...]:
     basis = next((row.return_against_vdn.basis for row in comparison.rows if row.return_against_vdn), None)
     if basis is not None:
         notes.append(f"Numbers beside {BASELINE} are mean differences, seed by seed; the verdicts rest on: {basis}.")
+        notes.append(
+            f"P(return > {BASELINE}): share of the pairs of trainings, one of each algorithm, in which it ends higher, "
+            "ties counted half; 0.5 is no difference. Few seeds that lie apart give 1 without being proof."
+        )
     if count >= 3:
         notes.append(f"[low, high]: 95 % bootstrap interval over {count} seeds.")
+    if any(row.sampled_by_seed for row in comparison.rows):
+        notes.append("Sampled return: the same with actions drawn from the policy; all else here is greedy.")
     if any(row.vdn_difference is not None for row in comparison.rows):
         notes.append("Unlike VDN: share of the visited states in which the credit function differs from VDN.")
     notes.append(f"Training time: wall clock, with up to {comparison.jobs} trainings at the same time.")
+    if threshold is not None:
+        notes.append(
+            f"Reach {number(threshold.value)}: seeds with an evaluation of at least this return; steps and seconds: "
+            "median over all seeds, a seed that never got there counting as the latest."
+        )
     return tuple(notes)
 
 
-def _mean(value: float, interval: Interval | None) -> str:
-    return (
-        _number(value) if interval is None else f"{_number(value)} [{_number(interval.low)}, {_number(interval.high)}]"
-    )
+def mean_and_interval(value: float, interval: Interval | None) -> str:
+    """`0.80 [0.70, 0.90]`, or the number alone."""
+    if interval is None:
+        return number(value)
+    return f"{number(value)} [{number(interval.low)}, {number(interval.high)}]"
+
+
+def probability(found: Estimate | None) -> str:
+    """`0.80 [0.70, 0.90]`, the number alone, or that there is none."""
+    return NOT_APPLICABLE if found is None else mean_and_interval(found.value, found.interval)
+
+
+def number(value: float, *, sign: str = "") -> str:
+    """Two decimals below 10, one below 100, none above: returns differ by orders of magnitude between tasks."""
+    decimals = 2 if abs(value) < 9.995 else 1 if abs(value) < 99.95 else 0
+    return f"{value:{sign}z.{decimals}f}"
+
+
+def _sampled(row: Row) -> str:
+    return NOT_APPLICABLE if row.mean_sampled is None else mean_and_interval(row.mean_sampled, row.sampled_interval)
+
+
+def _reached(found: Milestone | None) -> str:
+    return NOT_APPLICABLE if found is None else f"{found.reached} of {found.seeds}"
+
+
+def _steps(found: Milestone | None) -> str:
+    return NOT_APPLICABLE if found is None or found.environment_steps is None else f"{found.environment_steps:,.0f}"
+
+
+def _seconds(found: Milestone | None) -> str:
+    return NOT_APPLICABLE if found is None or found.seconds is None else f"{found.seconds:,.0f}"
 
 
 def _each(values: Sequence[float]) -> str:
-    return ", ".join(map(_number, values)) or NOT_APPLICABLE
+    return ", ".join(map(number, values)) or NOT_APPLICABLE
 
 
 def _verdict(row: Row) -> str:
@@ -114,10 +178,4 @@ def _verdict(row: Row) -> str:
 
 
 def _difference(difference: Difference) -> str:
-    return f"{_number(difference.mean, sign='+')}, {difference.verdict}"
-
-
-def _number(value: float, *, sign: str = "") -> str:
-    """Two decimals below 10, one below 100, none above: returns differ by orders of magnitude between tasks."""
-    decimals = 2 if abs(value) < 9.995 else 1 if abs(value) < 99.95 else 0
-    return f"{value:{sign}z.{decimals}f}"
+    return f"{number(difference.mean, sign='+')}, {difference.verdict}"

@@ -22,28 +22,28 @@ import numpy as np
 import torch
 
 from qredit.artifact import CREDIT_GRAPH, load_artifact
-from qredit.credit.statistics import differs_from_vdn
+from qredit.credit import CreditGraph
 from qredit.errors import ConfigurationError
 from qredit.files import write_json
 from qredit.marl.adapters import make_environment
-from qredit.marl.algorithms import algorithm_of
+from qredit.marl.algorithms import Problem, algorithm_of
 from qredit.marl.checkpoint import Counters, load_checkpoint, save_checkpoint
-from qredit.marl.learner import Learner
 from qredit.marl.metrics import Evaluation, MetricsLog
-from qredit.marl.mixers import CreditMixer
-from qredit.marl.networks import AgentNetwork
-from qredit.marl.replay import Episodes, ReplayBuffer
-from qredit.marl.rollout import Collector, greedy_returns
+from qredit.marl.mixers.credit import load_graph
+from qredit.marl.rollout import Collector, evaluate, greedy
+from qredit.marl.rollout import sampled as draw
 from qredit.marl.settings import TrainSettings
 from qredit.marl.statistics import area_under_curve
 from qredit.marl.streams import Stream, episode_seeds, generator
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from qredit.marl.environment import BatchedEnvironment
     from qredit.runs import Run
     from qredit.task import Task
 
 EVALUATION_ENVIRONMENTS = 20
-VISITED_STATES = 10_000
 OnProgress = Callable[[int, int], None]
 """Called with (environment steps done, environment steps in all)."""
 
@@ -68,6 +68,8 @@ class TrainResult:
     """Time average of the greedy return over environment steps."""
     vdn_difference: float | None
     """Share of visited states in which the credit function differs from VDN; `None` for other mixers."""
+    final_sampled_return: float | None = None
+    """The same as `final_return` with actions drawn from the policy; `None` where the policy is no distribution."""
 
 
 def train(
@@ -88,7 +90,7 @@ def train(
         task: a task with an environment.
         settings: algorithm, seed, lengths, rates.
         run: the run folder.
-        mixer_path: the credit function's artifact, for `qllm`.
+        mixer_path: the credit function's artifact, for algorithms that need one.
         resume: go on from the folder's checkpoint, if it has one.
         on_progress: told of the steps done after every collection.
 
@@ -107,34 +109,26 @@ class Training:
     """The parts of a training and the loop over them."""
 
     def __init__(self, task: Task, settings: TrainSettings, folder: Path, mixer_path: Path | None) -> None:
-        algorithm = algorithm_of(settings.algorithm, mixer_path)
+        kind = algorithm_of(settings, has_credit=mixer_path is not None)
         torch.set_num_threads(1)
         torch.manual_seed(settings.seed)
         self._device = _device(settings.device)
         self._task, self._settings, self._folder = task, settings, folder
         self._environment = make_environment(task, settings.n_environments)
         self._evaluation = make_environment(task, min(EVALUATION_ENVIRONMENTS, settings.evaluation_episodes))
-        self._network = AgentNetwork(
-            observation_size=self._environment.observation_size,
-            n_agents=self._environment.n_agents,
-            n_actions=self._environment.n_actions,
-            hidden_size=settings.hidden_size,
-            recurrent=settings.recurrent,
-        ).to(self._device)
-        mixer = algorithm.make_mixer(self._environment, settings, mixer_path).to(self._device)
-        self._mixer = mixer
-        self._learner = Learner(self._network, mixer, settings)
-        credit_size = mixer.output_size if isinstance(mixer, CreditMixer) else 0
-        self._replay = ReplayBuffer(settings.buffer_episodes, self._environment, credit_size=credit_size)
-        self._collector = Collector(self._environment, self._network, self._device)
-        self._identity = _identity(task, settings, mixer_path)
+        graph = None if mixer_path is None else load_graph(mixer_path, forms=kind.credit_forms(settings))
+        if graph is not None:
+            _check_sizes(graph, self._environment, mixer_path)
+        self._algorithm = kind(Problem(self._environment, settings, self._device, graph))
+        self._collector = Collector(self._environment, self._algorithm.actor, self._device)
+        self._identity = _identity(task, settings, kind.options(settings), mixer_path)
         self._counters = Counters()
         self._evaluations: tuple[Evaluation, ...] = ()
         self._loss = torch.tensor(self._counters.loss)
 
     def load(self) -> None:
         """Go on from the checkpoint, if there is one."""
-        found = load_checkpoint(self._folder, learner=self._learner, replay=self._replay, identity=self._identity)
+        found = load_checkpoint(self._folder, algorithm=self._algorithm, identity=self._identity)
         if found is not None:
             self._counters, self._evaluations = found.counters, found.evaluations
             self._loss = torch.tensor(found.counters.loss)
@@ -170,43 +164,24 @@ class Training:
         settings, counters = self._settings, self._counters
         episodes = self._collector.collect(
             episode_seeds(Stream.TRAINING_EPISODES, settings.seed, counters.episodes, settings.n_environments),
-            epsilon=settings.epsilon(counters.environment_steps),
+            choose=self._algorithm.explore(counters.environment_steps),
             rng=generator(Stream.EXPLORATION, settings.seed, counters.collections),
         )
-        self._replay.add(self._with_credit(episodes))
-        self._learner.reward_scale.see(episodes.rewards, episodes.filled)
-        updates = counters.updates
-        if len(self._replay) >= settings.batch_episodes:
-            for _ in range(settings.updates_per_collection):
-                rng = generator(Stream.REPLAY, settings.seed, updates)
-                batch = self._replay.sample(settings.batch_episodes, rng).to(self._device)
-                self._loss = self._learner.update(batch)
-                updates += 1
-                if updates % settings.target_update_interval == 0:
-                    self._learner.update_target()
+        learned = self._algorithm.learn(episodes, counters)
+        self._loss = learned.loss
         self._counters = replace(
             counters,
             environment_steps=counters.environment_steps + int(episodes.filled.sum()),
             episodes=counters.episodes + settings.n_environments,
             collections=counters.collections + 1,
-            updates=updates,
+            updates=learned.updates,
             seconds=counters.seconds + time.perf_counter() - started,
         )
 
-    def _with_credit(self, episodes: Episodes) -> Episodes:
-        """Ask the credit function once per state and not once per update: an episode is learnt from many times."""
-        if not isinstance(self._mixer, CreditMixer) or not self._mixer.output_size:
-            return episodes
-        credit = episodes.rewards.new_zeros(*episodes.states.shape[:-1], self._mixer.output_size)
-        states = episodes.states[episodes.reached].to(self._device)
-        credit[episodes.reached] = self._mixer.outputs(states).to(credit.device)
-        return replace(episodes, credit=credit)
-
     def _evaluate(self) -> Evaluation:
         started = time.perf_counter()
-        returns = greedy_returns(
-            self._evaluation, self._network, episodes=self._settings.evaluation_episodes, device=self._device
-        )
+        returns = self._play()
+        drawn = self._play(sampled=True) if self._algorithm.stochastic else None
         counters = replace(self._counters, seconds=self._counters.seconds + time.perf_counter() - started)
         self._counters = counters
         return Evaluation(
@@ -214,17 +189,29 @@ class Training:
             seconds=round(counters.seconds, 3),
             episodes=counters.episodes,
             updates=counters.updates,
-            epsilon=self._settings.epsilon(counters.environment_steps),
+            epsilon=0.0 if self._algorithm.stochastic else self._settings.epsilon(counters.environment_steps),
             loss=float(self._loss),
             greedy_return=float(returns.mean()),
             greedy_return_std=float(returns.std()),
+            sampled_return=None if drawn is None else float(drawn.mean()),
+        )
+
+    def _play(self, *, sampled: bool = False) -> NDArray[np.float64]:
+        """Returns of the evaluation episodes, greedy or with actions drawn from the policy."""
+        settings = self._settings
+        return evaluate(
+            self._evaluation,
+            self._algorithm.actor,
+            episodes=settings.evaluation_episodes,
+            device=self._device,
+            choose=draw if sampled else greedy,
+            rng=generator(Stream.SAMPLED_EVALUATION, settings.seed, len(self._evaluations)),
         )
 
     def _save(self) -> None:
         save_checkpoint(
             self._folder,
-            learner=self._learner,
-            replay=self._replay,
+            algorithm=self._algorithm,
             counters=replace(self._counters, loss=float(self._loss)),
             evaluations=self._evaluations,
             identity=self._identity,
@@ -242,25 +229,33 @@ class Training:
             seconds=round(self._counters.seconds, 3),
             final_return=float(returns[-1]),
             area_under_curve=area_under_curve(steps, returns),
-            vdn_difference=self._vdn_difference(),
+            vdn_difference=self._algorithm.vdn_difference(),
+            final_sampled_return=self._evaluations[-1].sampled_return,
         )
         write_json(self._folder / "result.json", asdict(result))
         return result
 
-    def _vdn_difference(self) -> float | None:
-        """Share of the states in the replay buffer, the latest visited, in which the credit differs from VDN's."""
-        if not isinstance(self._mixer, CreditMixer) or self._mixer.graph.header.form != "weights":
-            return None
-        weights = self._mixer.credit(self._replay.visited_states(VISITED_STATES).to(self._device))
-        return float(differs_from_vdn(weights, self._mixer.graph.header.scale).double().mean())
+
+def _check_sizes(graph: CreditGraph, environment: BatchedEnvironment, path: Path | None) -> None:
+    """Whether a credit function was made for a task of these sizes."""
+    header = graph.header
+    n, size = environment.n_agents, environment.layout.size
+    expected = 2 * size + n if header.form == "shares" else size
+    what = "numbers in the transition" if header.form == "shares" else "numbers in the state"
+    sizes = (("agents", header.n_agents, n), (what, header.state_size, expected))
+    wrong = [f"it was made for {made} {what}, the task has {has}" for what, made, has in sizes if made != has]
+    if wrong:
+        raise ConfigurationError(
+            f"artifact `{path}`", cause="; ".join(wrong), remedy="Generate a credit function for this task."
+        )
 
 
-def _identity(task: Task, settings: TrainSettings, mixer_path: Path | None) -> dict[str, Any]:
+def _identity(task: Task, settings: TrainSettings, options: Any, mixer_path: Path | None) -> dict[str, Any]:
     """What a checkpoint must have been made with, as it is read from one."""
     graph = None if mixer_path is None else load_artifact(mixer_path).manifest["files"].get(CREDIT_GRAPH)
     identity: dict[str, Any] = {
         "task": task.model_dump(mode="json", exclude={"title", "description", "goal", "reward"}),
-        "training": asdict(settings),
+        "training": {**asdict(settings), "own": asdict(options)},
         "mixer_sha256": graph,
     }
     as_read: dict[str, Any] = json.loads(json.dumps(identity))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -114,6 +115,15 @@ def load_mixer(path: Path | str, *, bias: Literal["function", "none"] = "functio
     Raises:
         ArtifactError: missing, damaged or forged, or no credit artifact.
     """
+    return CreditMixer(load_graph(path, forms=("weights", "general")), bias=bias)
+
+
+def load_graph(path: Path | str, *, forms: Sequence[str]) -> CreditGraph:
+    """The credit graph of an artifact, if it has one of these forms.
+
+    Raises:
+        ArtifactError: missing, damaged or forged, no credit artifact, or of another form.
+    """
     artifact = load_artifact(path)
     if artifact.kind != "credit" or CREDIT_GRAPH not in artifact.files:
         raise ArtifactError(
@@ -122,12 +132,20 @@ def load_mixer(path: Path | str, *, bias: Literal["function", "none"] = "functio
             remedy="Give an artifact that `qredit generate` made.",
         )
     graph = parse_graph(artifact.files[CREDIT_GRAPH])
-    if graph.header.form not in ("weights", "general"):
-        shares = graph.header.form == "shares"
-        does = "shares out the team reward, for policy gradients" if shares else "values states or transitions"
-        raise ArtifactError(
-            f"artifact `{artifact.path}`",
-            cause=f"it {does}; a mixer needs weights",
-            remedy="Give an artifact with a function `credit` or `tfcaf`.",
-        )
-    return CreditMixer(graph, bias=bias)
+    form = graph.header.form
+    if form in forms:
+        return graph
+    needed = "a function `share`" if "shares" in forms else "a function `credit` or `tfcaf`"
+    raise ArtifactError(
+        f"artifact `{artifact.path}`",
+        cause=f"it {_DOES[form]}; {'shares of the reward are needed' if 'shares' in forms else 'a mixer needs weights'}",
+        remedy=f"Give an artifact with {needed}.",
+    )
+
+
+_DOES = {
+    "weights": "weighs the agents' values",
+    "general": "mixes the agents' values",
+    "shares": "shares out the team reward, for policy gradients",
+    "value": "values states or transitions",
+}

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 
-from qredit.layout import StateField, StateLayout
+from qredit.layout import StateLayout
+from qredit.marl.mixers.mixer import Mixer
+from qredit.marl.mixers.state_scale import StateScale
 
 
-class QMixer(nn.Module):
+class QMixer(Mixer):
     """Two layers with non-negative weights; hypernetworks with one hidden layer produce them from the state.
 
     Args:
@@ -20,15 +20,10 @@ class QMixer(nn.Module):
         hypernet_size: width of the hypernetworks' hidden layer.
     """
 
-    low: Tensor
-    span: Tensor
-
     def __init__(self, *, layout: StateLayout, n_agents: int, mixing_size: int, hypernet_size: int) -> None:
         super().__init__()
         self.n_agents, self.mixing_size = n_agents, mixing_size
-        ranges = [_low_and_span(field) for field in layout.fields for _ in range(field.size)]
-        self.register_buffer("low", torch.tensor([low for low, _ in ranges]), persistent=False)
-        self.register_buffer("span", torch.tensor([span for _, span in ranges]), persistent=False)
+        self.scale = StateScale(layout)
         # The first layers of the hypernetworks and the bias read the same state: one matrix product for all of them.
         self._widths = (hypernet_size, hypernet_size, mixing_size, mixing_size)
         self.first = nn.Linear(layout.size, sum(self._widths))
@@ -39,7 +34,7 @@ class QMixer(nn.Module):
     def forward(self, agent_qs: Tensor, states: Tensor) -> Tensor:
         """`Q_tot [B, T, 1]` of `agent_qs [B, T, N]` and `states [B, T, S]`; no `dQ_tot/dQ_i` is negative."""
         lead = agent_qs.shape[:-1]
-        s = ((states - self.low) / self.span).reshape(-1, self.low.numel())  # [B*T, S]
+        s = self.scale(states).flatten(0, -2)  # [B*T, S]
         for_w1, for_w2, for_value, bias_1 = self.first(s).split(self._widths, dim=-1)
         w1 = self.weights_1(torch.relu(for_w1)).abs().reshape(-1, self.n_agents, self.mixing_size)  # [B*T, N, E]
         w2 = self.weights_2(torch.relu(for_w2)).abs()  # [B*T, E]
@@ -47,9 +42,3 @@ class QMixer(nn.Module):
         mixed = (agent_qs.reshape(-1, self.n_agents, 1) * w1).sum(dim=1) + bias_1  # [B*T, E]
         q_tot: Tensor = (nn.functional.elu(mixed) * w2).sum(dim=-1, keepdim=True) + self.value(torch.relu(for_value))
         return q_tot.reshape(*lead, 1)
-
-
-def _low_and_span(field: StateField) -> tuple[float, float]:
-    if math.isfinite(field.low) and math.isfinite(field.high) and field.high > field.low:
-        return field.low, field.high - field.low
-    return 0.0, 1.0

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Tensor
+
+from qredit.marl.mixers.mixer import Mixer
 
 
-class VDNMixer(nn.Module):
+class VDNMixer(Mixer):
     """`Q_tot = sum_i Q_i`."""
 
     def forward(self, agent_qs: Tensor, states: Tensor) -> Tensor:

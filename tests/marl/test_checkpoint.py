@@ -18,12 +18,12 @@ import torch
 
 from qredit.errors import RunFolderError, StorageError
 from qredit.layout import StateField, StateLayout
+from qredit.marl.algorithms import Problem
+from qredit.marl.algorithms.qmix import QMIX
 from qredit.marl.checkpoint import Counters, Progress, load_checkpoint, save_checkpoint
 from qredit.marl.environment import TimeStep
 from qredit.marl.learner import Learner
 from qredit.marl.metrics import Evaluation
-from qredit.marl.mixers import QMixer
-from qredit.marl.networks import AgentNetwork
 from qredit.marl.replay import Episodes, ReplayBuffer
 from qredit.marl.settings import TrainSettings
 
@@ -59,8 +59,15 @@ class Shapes:
 class Parts:
     """What a checkpoint restores."""
 
-    learner: Learner
-    replay: ReplayBuffer
+    algorithm: QMIX
+
+    @property
+    def learner(self) -> Learner:
+        return self.algorithm.learner
+
+    @property
+    def replay(self) -> ReplayBuffer:
+        return self.algorithm.replay
 
     def train(self, first: int, count: int) -> list[float]:
         """Collect and update, with numbers that depend on `first` alone; the losses."""
@@ -75,14 +82,14 @@ class Parts:
 
     def save(self, folder: Path, **changes: Any) -> None:
         arguments: dict[str, Any] = {
-            "counters": Counters(environment_steps=12, collections=2, updates=2, loss=0.1, seconds=1.5),
+            "counters": Counters(12, self.replay.added, 2, 2, loss=0.1, seconds=1.5),
             "evaluations": (ROW,),
             "identity": IDENTITY,
         }
-        save_checkpoint(folder, learner=self.learner, replay=self.replay, **{**arguments, **changes})
+        save_checkpoint(folder, algorithm=self.algorithm, **{**arguments, **changes})
 
     def load(self, folder: Path, identity: dict[str, Any] = IDENTITY) -> Progress | None:
-        return load_checkpoint(folder, learner=self.learner, replay=self.replay, identity=identity)
+        return load_checkpoint(folder, algorithm=self.algorithm, identity=identity)
 
     def numbers(self) -> dict[str, torch.Tensor]:
         """All parameters, copied."""
@@ -92,9 +99,17 @@ class Parts:
 
 def parts(seed: int = 0, *, hidden_size: int = 4) -> Parts:
     torch.manual_seed(seed)
-    network = AgentNetwork(observation_size=2, n_agents=N, n_actions=A, hidden_size=hidden_size, recurrent=True)
-    mixer = QMixer(layout=LAYOUT, n_agents=N, mixing_size=3, hypernet_size=3)
-    return Parts(Learner(network, mixer, TrainSettings(target_update_tau=0.5)), ReplayBuffer(5, Shapes()))
+    settings = TrainSettings(
+        target_update_tau=0.5,
+        hidden_size=hidden_size,
+        recurrent=True,
+        mixing_size=3,
+        hypernet_size=3,
+        buffer_episodes=5,
+        batch_episodes=2,
+        n_environments=2,
+    )
+    return Parts(QMIX(Problem(Shapes(), settings, torch.device("cpu"), None)))
 
 
 def _episodes(k: int) -> Episodes:
@@ -105,6 +120,7 @@ def _episodes(k: int) -> Episodes:
         available_actions=torch.ones(2, T + 1, N, A, dtype=torch.bool),
         actions=torch.randint(0, A, (2, T, N), generator=rng),
         rewards=torch.randn(2, T, generator=rng),
+        agent_rewards=torch.zeros(2, T, N),
         terminated=torch.zeros(2, T, dtype=torch.bool),
         filled=torch.arange(T) < torch.randint(1, T + 1, (2, 1), generator=rng),
         credit=torch.zeros(2, T + 1, 0),

@@ -10,13 +10,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from qredit.credit import CreditGraph
 from qredit.errors import ConfigurationError, UnknownNameError
+from qredit.layout import StateField, StateLayout
 from qredit.marl import ALGORITHMS, train
-from qredit.marl.algorithms import algorithm_of
-from qredit.marl.learner import Learner, RewardScale
-from qredit.marl.mixers import CreditMixer, QMixer, VDNMixer
+from qredit.marl.algorithms import algorithm_named, algorithm_of
+from qredit.marl.learner import Learner
+from qredit.marl.mixers import Mixer, QLLMMixer, QMixer, VDNMixer
 from qredit.marl.networks import AgentNetwork
 from qredit.marl.replay import Episodes
+from qredit.marl.reward_scale import RewardScale
 from qredit.marl.settings import TrainSettings
 
 if TYPE_CHECKING:
@@ -56,6 +59,7 @@ def episode(
         available_actions=torch.ones(1, t + 1 + padding, N, A, dtype=torch.bool),
         actions=torch.full((1, t + padding, N), 1),
         rewards=torch.full((1, t + padding), 1000.0),
+        agent_rewards=torch.full((1, t + padding, N), 1000.0),
         terminated=torch.zeros(1, t + padding, dtype=torch.bool),
         filled=torch.zeros(1, t + padding, dtype=torch.bool),
         credit=torch.zeros(1, t + 1 + padding, 0),
@@ -75,6 +79,12 @@ def together(*parts: Episodes) -> Episodes:
     return Episodes(**{name: torch.cat([part.tensors()[name] for part in parts]) for name in names})
 
 
+def credit_mixer(graph: CreditGraph, *, bias: Literal["function", "none"] = "function") -> QLLMMixer:
+    """A credit function as trainings use it."""
+    layout = StateLayout((StateField("number", (S,), "-", 0, 1, "Numbers.", ("x",)),))
+    return QLLMMixer(graph, layout, TrainSettings(bias=bias))
+
+
 ONLINE = [[1.0, 5.0, 2.0], [0.0, 3.0, 9.0], [4.0, -1.0, 0.0]]
 TARGET = [[10.0, 50.0, 20.0], [7.0, 30.0, 90.0], [40.0, 60.0, -5.0]]
 
@@ -86,7 +96,7 @@ def table_of(networks: nn.ModuleDict) -> Tensor:
     return network.table
 
 
-def learner(settings: TrainSettings = PLAIN, mixer: nn.Module | None = None) -> Learner:
+def learner(settings: TrainSettings = PLAIN, mixer: Mixer | None = None) -> Learner:
     """Online values `ONLINE`, target values `TARGET`."""
     made = Learner(Table(ONLINE), VDNMixer() if mixer is None else mixer, settings)
     with torch.no_grad():
@@ -161,7 +171,7 @@ def test_padding_changes_neither_loss_nor_gradient(recurrent: bool) -> None:
 
 def test_weights_enter_the_value_and_the_bootstrapped_value(graphs: type[Graphs]) -> None:
     states = [[1.0, 3.0, 0, 0], [3.0, 1.0, 0, 0]]  # weights 0.5, 1.5 and then 1.5, 0.5
-    made = learner(mixer=CreditMixer(graphs(N, S).first_numbers()))
+    made = learner(mixer=credit_mixer(graphs(N, S).first_numbers()))
     loss = made.loss(episode(**STEP, terminated=False, states=states))  # type: ignore[arg-type]
     assert loss.item() == pytest.approx((0.5 * 2 - (1 + 0.9 * (1.5 * 90 + 0.5 * 40))) ** 2)
 
@@ -231,6 +241,7 @@ def _random_batch(seed: int) -> Episodes:
         available_actions=torch.ones(b, t + 1, N, A, dtype=torch.bool),
         actions=torch.randint(0, A, (b, t, N), generator=rng),
         rewards=torch.randn(b, t, generator=rng),
+        agent_rewards=torch.zeros(b, t, N),
         terminated=torch.rand(b, t, generator=rng) < 0.3,
         filled=filled,
         credit=torch.zeros(b, t + 1, 0),
@@ -241,7 +252,7 @@ def _random_batch(seed: int) -> Episodes:
 @pytest.mark.parametrize("scale", ["sum_to_n", "raw"])
 def test_ones_train_exactly_like_vdn(graphs: type[Graphs], recurrent: bool, scale: str) -> None:
     ends = []
-    for mixer in (VDNMixer(), CreditMixer(graphs(N, S).ones(scale=scale))):
+    for mixer in (VDNMixer(), credit_mixer(graphs(N, S).ones(scale=scale))):
         torch.manual_seed(1)
         network = AgentNetwork(observation_size=3, n_agents=N, n_actions=A, hidden_size=8, recurrent=recurrent)
         made = Learner(network, mixer, TrainSettings(standardise_rewards=True, target_update_tau=0.3))
@@ -268,12 +279,12 @@ def test_kept_outputs_train_exactly_like_asking_again(
     for keep in (False, True):
         torch.manual_seed(1)
         network = AgentNetwork(observation_size=3, n_agents=N, n_actions=A, hidden_size=8, recurrent=False)
-        mixer = CreditMixer(graphs(N, S).first_numbers(bias_of=bias_of), bias=bias)
+        mixer = credit_mixer(graphs(N, S).first_numbers(bias_of=bias_of), bias=bias)
         made = Learner(network, mixer, TrainSettings(standardise_rewards=True, target_update_tau=0.3))
         for k in range(3):
             batch = _random_batch(k)
             if keep:
-                batch = dataclasses.replace(batch, credit=mixer.outputs(batch.states))
+                batch = dataclasses.replace(batch, credit=mixer.keep(batch, 0))
                 batch.states.fill_(torch.nan)  # nobody looks at them again
             made.reward_scale.see(batch.rewards, batch.filled)
             loss = made.update(batch).item()
@@ -303,7 +314,7 @@ def test_the_bias_is_potential_based_shaping(graphs: type[Graphs], standardise: 
         torch.manual_seed(2)
         network = AgentNetwork(observation_size=3, n_agents=N, n_actions=A, hidden_size=8, recurrent=False)
         graph = graphs(N, S).first_numbers(bias_of=2)
-        made = Learner(network, CreditMixer(graph, bias="none" if shaped else "function"), settings)
+        made = Learner(network, credit_mixer(graph, bias="none" if shaped else "function"), settings)
         made.reward_scale.see(4 * batch.rewards + 1, batch.filled)  # some scale or other, the same for both
         rewards = batch.rewards
         if shaped:
@@ -397,20 +408,33 @@ def test_agents_share_the_network_and_are_told_apart_by_their_number() -> None:
 # Algorithms
 
 
-def test_the_registry_and_what_each_algorithm_needs(tmp_path: Path) -> None:
-    assert {name: algorithm.needs_artifact for name, algorithm in ALGORITHMS.items()} == {
-        "vdn": False,
-        "qmix": False,
-        "qllm": True,
-    }
-    for name, algorithm in ALGORITHMS.items():
-        fits, other = (tmp_path, None) if algorithm.needs_artifact else (None, tmp_path)
-        assert algorithm_of(name, fits) is algorithm
-        with pytest.raises(ConfigurationError, match=f"`{name}`"):
-            algorithm_of(name, other)
+NEED_CREDIT = {"qllm", "vmix-qllm", "riit-qllm"}
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_the_registry_and_what_each_algorithm_needs(name: str) -> None:
+    settings = TrainSettings(algorithm=name)
+    needs = name in NEED_CREDIT
+    assert algorithm_of(settings, has_credit=needs) is algorithm_named(name)
+    with pytest.raises(ConfigurationError, match=f"`{name}`"):
+        algorithm_of(settings, has_credit=not needs)
+
+
+def test_an_unknown_algorithm_is_refused_with_what_is_meant() -> None:
     with pytest.raises(UnknownNameError) as caught:
-        algorithm_of("qmixx", None)
+        algorithm_of(TrainSettings(algorithm="qmixx"), has_credit=False)
     assert "qmix" in caught.value.suggestions
+
+
+def test_options_of_its_own_are_checked() -> None:
+    with pytest.raises(UnknownNameError, match="option of `vdn`"):
+        algorithm_of(TrainSettings(own={"heads": 4}), has_credit=False)
+
+
+@pytest.mark.parametrize("rewards", ["individual", "shares"])
+def test_an_algorithm_refuses_rewards_that_it_cannot_learn_from(rewards: Literal["individual", "shares"]) -> None:
+    with pytest.raises(ConfigurationError, match="it learns from `team`"):
+        algorithm_of(TrainSettings(algorithm="qmix", rewards=rewards), has_credit=rewards == "shares")
 
 
 GAME_SETTINGS: dict[str, Any] = {
@@ -443,7 +467,7 @@ def test_every_algorithm_finds_the_optimum_of_an_easy_game(
     save_graph: SaveGraph,
     make_run: MakeRun,
 ) -> None:
-    artifact = save_graph(graphs(2, 2).ones()) if ALGORITHMS[name].needs_artifact else None
+    artifact = save_graph(graphs(2, 2).ones()) if name in NEED_CREDIT else None
     settings = TrainSettings(algorithm=name, **GAME_SETTINGS)
     result = train(game_task(game), settings, make_run(), mixer_path=artifact)
     assert result.final_return == optimum
@@ -458,4 +482,4 @@ def test_a_credit_function_of_zeros_teaches_nobody(
     run = make_run()
     untrained = train(game_task("additive"), settings, run, mixer_path=artifact)
     table = (run.path / "metrics.csv").read_text().splitlines()
-    assert table[1].split(",")[-2] == table[-1].split(",")[-2] == str(untrained.final_return)
+    assert table[1].split(",")[-3] == table[-1].split(",")[-3] == str(untrained.final_return)

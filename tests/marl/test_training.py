@@ -20,8 +20,9 @@ import torch
 from qredit.errors import ArtifactError, ConfigurationError, RunFolderError, StorageError, UnknownNameError
 from qredit.files import write_atomic
 from qredit.marl import ALGORITHMS, make_environment, train
+from qredit.marl.algorithms import algorithm_named
 from qredit.marl.networks import AgentNetwork
-from qredit.marl.rollout import Collector, greedy_returns
+from qredit.marl.rollout import Collector, epsilon_greedy, evaluate
 from qredit.marl.settings import TrainSettings
 from qredit.marl.streams import Stream, episode_seeds, generator
 from qredit.marl.training import TrainResult
@@ -33,12 +34,12 @@ if TYPE_CHECKING:
 
 TASK = load_task("lbf-5x5-2p-1f")
 STATE_SIZE = make_environment(TASK, 1).layout.size
-COLUMNS = "environment_steps,seconds,episodes,updates,epsilon,loss,greedy_return,greedy_return_std"
+COLUMNS = "environment_steps,seconds,episodes,updates,epsilon,loss,greedy_return,greedy_return_std,sampled_return"
 
 
 def rows(run: Run) -> list[dict[str, float]]:
     with (run.path / "metrics.csv").open(newline="") as file:
-        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+        return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
 
 
 def rows_without_seconds(run: Run) -> list[str]:
@@ -72,7 +73,7 @@ def assert_same_training(a: Run, b: Run) -> None:
 
 def artifact_for(algorithm: str, graphs: type[Graphs], save_graph: SaveGraph) -> Path | None:
     """A credit function that is not VDN, with a bias: weights are agent positions."""
-    if not ALGORITHMS[algorithm].needs_artifact:
+    if not algorithm_named(algorithm).credit_forms(TrainSettings()):
         return None
     return save_graph(graphs(2, STATE_SIZE).first_numbers(bias_of=4))
 
@@ -391,7 +392,8 @@ def test_no_two_updates_and_no_two_collections_draw_the_same_numbers(
         asked.append((stream, seed, counter))
         return generator(stream, seed, counter)
 
-    monkeypatch.setattr("qredit.marl.training.generator", listen)
+    for module in ("training", "algorithms.off_policy"):
+        monkeypatch.setattr(f"qredit.marl.{module}.generator", listen)
     run = make_run()
     train(TASK, small, run)
     counters = notes(run)["counters"]
@@ -413,8 +415,8 @@ def fresh_network(seed: int = 0, recurrent: bool = False) -> AgentNetwork:
 def test_greedy_returns_do_not_depend_on_how_many_environments_play(recurrent: bool) -> None:
     network = fresh_network(recurrent=recurrent)
     device = torch.device("cpu")
-    several = greedy_returns(make_environment(TASK, 4), network, episodes=10, device=device)
-    alone = greedy_returns(make_environment(TASK, 1), network, episodes=10, device=device)
+    several = evaluate(make_environment(TASK, 4), network, episodes=10, device=device)
+    alone = evaluate(make_environment(TASK, 1), network, episodes=10, device=device)
     assert several.shape == (10,)
     assert several.tolist() == pytest.approx(alone.tolist())
 
@@ -425,10 +427,10 @@ def test_a_collection_without_exploration_is_greedy_play(recurrent: bool) -> Non
     seeds = episode_seeds(Stream.EVALUATION_EPISODES, 0, 0, 10)
     collector = Collector(environment, network, torch.device("cpu"))
     rng = generator(Stream.EXPLORATION, 0)
-    collector.collect(list(range(10)), epsilon=1.0, rng=rng)  # its storage is used again
-    episodes = collector.collect(seeds, epsilon=0.0, rng=rng)
+    collector.collect(list(range(10)), choose=epsilon_greedy(1.0), rng=rng)  # its storage is used again
+    episodes = collector.collect(seeds, choose=epsilon_greedy(0.0), rng=rng)
     returns = (episodes.rewards * episodes.filled).sum(dim=1)
-    expected = greedy_returns(make_environment(TASK, 10), network, episodes=10, device=torch.device("cpu"))
+    expected = evaluate(make_environment(TASK, 10), network, episodes=10, device=torch.device("cpu"))
     assert returns.tolist() == pytest.approx(expected.tolist())
     with torch.no_grad():
         values = network(episodes.observations.transpose(0, 1))[0].transpose(0, 1)[:, :-1]
@@ -438,7 +440,7 @@ def test_a_collection_without_exploration_is_greedy_play(recurrent: bool) -> Non
 
 def test_collected_episodes_are_what_the_environment_showed() -> None:
     collector = Collector(make_environment(TASK, 6), fresh_network(), torch.device("cpu"))
-    episodes = collector.collect([1, 2, 3, 4, 5, 6], epsilon=1.0, rng=generator(Stream.EXPLORATION, 0))
+    episodes = collector.collect([1, 2, 3, 4, 5, 6], choose=epsilon_greedy(1.0), rng=generator(Stream.EXPLORATION, 0))
     lengths = episodes.filled.sum(dim=1).tolist()
     ended = episodes.terminated.any(dim=1).tolist()
     assert any(ended)
@@ -469,7 +471,7 @@ def test_exploration_has_the_rate_it_is_told() -> None:
     collector = Collector(make_environment(TASK, 20), network, torch.device("cpu"))
     chosen = []
     for k in range(3):
-        episodes = collector.collect(list(range(20)), epsilon=0.3, rng=generator(Stream.EXPLORATION, 0, k))
+        episodes = collector.collect(list(range(20)), choose=epsilon_greedy(0.3), rng=generator(Stream.EXPLORATION, 0, k))
         chosen.append(episodes.actions[episodes.filled])
     share = (torch.cat(chosen) != 0).double().mean().item()
     assert share == pytest.approx(0.3 * 5 / 6, abs=0.02)

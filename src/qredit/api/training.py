@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from qredit.api.artifacts import find_mixer
 from qredit.artifact import CREDIT_GRAPH
-from qredit.errors import ConfigurationError, UnknownNameError
-from qredit.marl.algorithms import ALGORITHMS, algorithm_of
+from qredit.errors import ConfigurationError
+from qredit.marl.algorithms import algorithm_named, algorithm_of
 from qredit.marl.settings import TrainSettings
 from qredit.runs import Run, create_run, open_run
 from qredit.task import load_task
@@ -56,7 +56,7 @@ def train(
     from qredit.marl import train as train_one
 
     task = load_task(task_name)
-    algorithm_of(settings.algorithm, Path(mixer) if mixer else None)
+    algorithm_of(settings, has_credit=mixer is not None)
     artifact = None if mixer is None else find_mixer(mixer, task)
     record = {
         "task": task.model_dump(mode="json"),
@@ -109,10 +109,7 @@ def compare(
     from qredit.marl.comparison_run import compare as compare_all
 
     task = load_task(task_name)
-    unknown = [name for name in algorithms if name not in ALGORITHMS]
-    if unknown:
-        raise UnknownNameError("algorithm", unknown[0], ALGORITHMS)
-    needing = [name for name in algorithms if ALGORITHMS[name].needs_artifact]
+    needing = [name for name in algorithms if algorithm_named(name).credit_forms(settings)]
     if needing and mixer is None:
         raise ConfigurationError(
             f"algorithm `{needing[0]}`", cause="it needs a credit function", remedy="Give --mixer ARTIFACT or builtin."

@@ -96,9 +96,9 @@ def _failed(where: str, batch: int, error: Exception) -> GraphError:
     return graph_error(where, cause, "Make it work for every batch size from 1.")
 
 
-def result_tensors(graph: CreditGraph) -> list[list[Tensor]]:
-    """The results of each node for a batch of 2, on the device `meta`; an integer is no tensor."""
-    trial = _Trial(graph, 2, {})
+def result_tensors(graph: CreditGraph, batch: int = 2) -> list[list[Tensor]]:
+    """The results of each node for one size of the batch, on the device `meta`; an integer is no tensor."""
+    trial = _Trial(graph, batch, {})
     trial.run()
     several = (r if isinstance(r, list) else [r] for r in trial.results)
     return [[b.tensor for b in results if isinstance(b, Bounded)] for results in several]

@@ -1,0 +1,81 @@
+"""Learning from a replay buffer: what all off-policy algorithms share."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from qredit.marl.algorithms.algorithm import Algorithm, Learned, Problem
+from qredit.marl.replay import Episodes, ReplayBuffer
+from qredit.marl.rollout import Choose, epsilon_greedy
+from qredit.marl.streams import Stream, generator
+
+if TYPE_CHECKING:
+    from qredit.marl.checkpoint import Counters
+
+MOST_REPLAY_STEPS = 250_000
+"""Environment steps that a replay buffer has room for, so that long episodes do not fill the memory."""
+
+
+class OffPolicy(Algorithm):
+    """Keeps episodes, and learns from random batches of them after every collection.
+
+    Args:
+        problem: what it is made for.
+        credit_size: numbers of credit per state that `credit_of` gives.
+    """
+
+    def __init__(self, problem: Problem, *, credit_size: int = 0) -> None:
+        super().__init__(problem)
+        settings = problem.settings
+        fitting = max(MOST_REPLAY_STEPS // problem.sizes.time_limit, settings.batch_episodes, settings.n_environments)
+        capacity = min(settings.buffer_episodes, fitting)
+        self.replay = ReplayBuffer(capacity, problem.sizes, credit_size=credit_size)
+
+    @abstractmethod
+    def update(self, batch: Episodes, environment_steps: int) -> Tensor:
+        """One optimiser step on a batch on the networks' device; returns the loss."""
+
+    @abstractmethod
+    def update_target(self) -> None:
+        """Move the target networks towards the online networks."""
+
+    def credit_of(self, episodes: Episodes, collection: int) -> Tensor:
+        """Numbers of credit `[E, T + 1, C]` to keep beside the episodes."""
+        return episodes.credit
+
+    def explore(self, environment_steps: int) -> Choose:
+        """Epsilon-greedy."""
+        return epsilon_greedy(self.settings.epsilon(environment_steps))
+
+    def learn(self, episodes: Episodes, done: Counters) -> Learned:
+        """Add the episodes, then take `updates_per_collection` steps, once there is a batch."""
+        settings = self.settings
+        self.replay.add(replace(episodes, credit=self.credit_of(episodes, done.collections)))
+        individual = settings.rewards == "individual"
+        self.reward_scale.see(episodes.agent_rewards if individual else episodes.rewards, episodes.filled)
+        updates, loss = done.updates, torch.tensor(done.loss)
+        if len(self.replay) >= settings.batch_episodes:
+            for _ in range(settings.updates_per_collection):
+                rng = generator(Stream.REPLAY, settings.seed, updates)
+                batch = self.replay.sample(settings.batch_episodes, rng).to(self.problem.device)
+                loss = self.update(batch, done.environment_steps)
+                updates += 1
+                if updates % settings.target_update_interval == 0:
+                    self.update_target()
+        return Learned(loss, updates)
+
+    def more_tensors(self) -> dict[str, Tensor]:
+        """The replay buffer, without padding."""
+        return {f"replay.{name}": tensor for name, tensor in self.replay.contents().items()}
+
+    def restore_more(self, tensors: Mapping[str, Tensor], counters: Counters) -> None:
+        """Fill the replay buffer; every episode collected was added to it."""
+        prefix = "replay."
+        held = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+        self.replay.restore(held, counters.episodes)

@@ -1,0 +1,46 @@
+"""QLLM: a credit function that a language model wrote stands in place of the mixing network (QLLM, algorithm 1)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qredit.credit.statistics import differs_from_vdn
+from qredit.marl.algorithms.algorithm import Problem
+from qredit.marl.algorithms.value_decomposition import ValueDecomposition
+from qredit.marl.mixers import Mixer, QLLMMixer
+
+if TYPE_CHECKING:
+    from qredit.marl.settings import TrainSettings
+
+VISITED_STATES = 10_000
+
+
+class QLLM(ValueDecomposition):
+    """Value decomposition by a fixed, verified credit function."""
+
+    title = "QLLM"
+    source = "QLLM: Do We Really Need a Mixing Network for Credit Assignment in MARL?, arXiv 2504.12961"
+    mixer: QLLMMixer
+
+    @classmethod
+    def credit_forms(cls, settings: TrainSettings) -> tuple[str, ...]:
+        """Weights per agent, or a function of the agents' values."""
+        return ("weights", "general")
+
+    def make_mixer(self, problem: Problem) -> Mixer:
+        """The credit function."""
+        return qllm_mixer(problem)
+
+    def vdn_difference(self) -> float | None:
+        """In the weights form, of the states in the replay buffer; placebos are left aside."""
+        function = self.mixer.function
+        if function.graph.header.form != "weights":
+            return None
+        weights = function.credit(self.replay.visited_states(VISITED_STATES))
+        return float(differs_from_vdn(weights, function.graph.header.scale).double().mean())
+
+
+def qllm_mixer(problem: Problem) -> QLLMMixer:
+    """The problem's credit function as a mixer, which actor-critic methods use too."""
+    assert problem.credit is not None  # `credit_forms` asks for it
+    return QLLMMixer(problem.credit, problem.sizes.layout, problem.settings)

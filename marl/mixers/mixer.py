@@ -1,0 +1,63 @@
+"""What mixes in a training: from the agents' values of `M` steps to the team's.
+
+Shapes: `M` steps, `N` agents, `A` actions, `S` state, `C` numbers of credit per state.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from qredit.marl.replay import Episodes
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The agents' values at `M` time points, and what their values may be mixed by."""
+
+    values: Tensor
+    """Value of each agent's action, `[M, N]`."""
+    actions: Tensor
+    """The actions, `[M, N]`."""
+    all_values: Tensor
+    """Values of all actions, `[M, N, A]`."""
+    available: Tensor
+    """Which actions are available, `[M, N, A]`, bool."""
+    states: Tensor
+    """`[M, S]`"""
+    credit: Tensor
+    """What `keep` gave for these states, `[M, C]`."""
+
+
+class Mixer(nn.Module):
+    """A mixing module: `forward(agent_qs [B, T, N], states [B, T, S]) -> [B, T, 1]`, as EPyMARL's learners call it.
+
+    A subclass overrides `forward`; the rest is for mixers that look at more.
+    """
+
+    credit_size = 0
+    """`C`: numbers per state that `keep` gives."""
+
+    def of_steps(self, steps: Steps) -> Tensor:
+        """The value that is compared with the return: the team's `[M, 1]`, or each agent's `[M, N]`."""
+        return self.mix(steps.values, steps.states, steps.credit)
+
+    def mix(self, values: Tensor, states: Tensor, credit: Tensor) -> Tensor:
+        """`[M, 1]` of `values [M, N]`, `states [M, S]` and `credit [M, C]`."""
+        mixed: Tensor = self(values.unsqueeze(1), states.unsqueeze(1))
+        return mixed.squeeze(1)
+
+    def keep(self, episodes: Episodes, collection: int) -> Tensor:
+        """What depends on states alone and is worth asking once, `[E, T + 1, C]`, when episodes have been collected.
+
+        Args:
+            episodes: newly collected.
+            collection: which collection of the training this is: the counter of random numbers.
+        """
+        return episodes.rewards.new_zeros(*episodes.states.shape[:-1], 0)
+
+    def prepare(self, *, environment_steps: int, reward_deviation: float) -> None:
+        """Told before each update how far the training is, and what divides the rewards."""

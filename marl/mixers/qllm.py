@@ -1,0 +1,97 @@
+"""A credit function in a training: its weights or placebos in their place, their strength, and a bias.
+
+The plain function is `qredit.marl.mixers.credit.CreditMixer`; this is what an experiment varies about it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from qredit.errors import ConfigurationError
+from qredit.marl.mixers.credit import CreditMixer
+from qredit.marl.mixers.mixer import Mixer
+from qredit.marl.mixers.placebos import placebo_weights
+from qredit.marl.mixers.state_scale import StateScale
+from qredit.marl.streams import Stream, generator
+
+if TYPE_CHECKING:
+    from qredit.credit import CreditGraph
+    from qredit.layout import StateLayout
+    from qredit.marl.replay import Episodes
+    from qredit.marl.settings import TrainSettings
+
+
+class QLLMMixer(Mixer):
+    """`Q_tot = sum_i w_i(s) Q_i + b(s)` with `w = 1 + lambda (f_w - 1)` (QLLM, equation 3; lambda = 1).
+
+    The general form is brought towards VDN in the same way: `Q_tot = (1 - lambda) sum_i Q_i + lambda f(Q, s)`.
+
+    Args:
+        graph: the credit graph, of the form `weights` or `general`.
+        layout: layout of the state.
+        settings: strength, bias, placebo.
+
+    Raises:
+        ConfigurationError: a placebo for a function without weights.
+    """
+
+    def __init__(self, graph: CreditGraph, layout: StateLayout, settings: TrainSettings) -> None:
+        super().__init__()
+        self.function = CreditMixer(graph, bias="function" if settings.bias == "function" else "none")
+        self.credit_size = self.function.output_size
+        self.strength = settings.credit_strength
+        self._settings = settings
+        if settings.placebo != "none" and not self.credit_size:
+            raise ConfigurationError(
+                f"placebo `{settings.placebo}` for a function of the form `general`",
+                cause="it has no weights that could be replaced",
+                remedy="Give an artifact with a function `credit`, or compare with VDN and QMIX.",
+            )
+        self.bias: nn.Module | None = None
+        if settings.bias == "learned":
+            size = settings.mixing_size
+            self.bias = nn.Sequential(StateScale(layout), nn.Linear(layout.size, size), nn.ReLU(), nn.Linear(size, 1))
+
+    def forward(self, agent_qs: Tensor, states: Tensor) -> Tensor:
+        """`Q_tot [B, T, 1]` of `agent_qs [B, T, N]` and `states [B, T, S]`, placebos left aside."""
+        credit = self.function.outputs(states) if self.credit_size else agent_qs[..., :0]
+        return self.mix(agent_qs, states, credit)
+
+    def mix(self, values: Tensor, states: Tensor, credit: Tensor) -> Tensor:
+        """`[..., 1]` of `values [..., N]`, `states [..., S]` and, in the weights form, `credit [..., C]`."""
+        if self.credit_size:
+            if not credit.shape[-1]:
+                credit = self.function.outputs(states)
+            q_tot = self.function.mix(values, self._weakened(credit))
+        else:
+            q_tot = self.function(values, states)
+            if self.strength != 1:
+                q_tot = torch.lerp(values.sum(dim=-1, keepdim=True), q_tot, self.strength)
+        return q_tot if self.bias is None else q_tot + self.bias(states)
+
+    def keep(self, episodes: Episodes, collection: int) -> Tensor:
+        """Weights, or what stands in their place, and bias `[E, T + 1, C]`; 0 where no state was reached."""
+        credit = episodes.rewards.new_zeros(*episodes.states.shape[:-1], self.credit_size)
+        if not self.credit_size:
+            return credit
+        reached = episodes.reached
+        credit[reached] = self.function.outputs(episodes.states[reached])
+        n = self.function.n_agents
+        rng = generator(Stream.PLACEBO, self._settings.seed, collection)
+        credit[..., :n] = placebo_weights(self._settings.placebo, credit[..., :n], reached, rng)
+        return credit
+
+    def prepare(self, *, environment_steps: int, reward_deviation: float) -> None:
+        """Bring the bias to the units of the rewards, and the strength to where it should be by now."""
+        self.function.bias_unit = 1.0 / reward_deviation
+        self.strength = self._settings.strength(environment_steps)
+
+    def _weakened(self, credit: Tensor) -> Tensor:
+        """`1 + lambda (w - 1)` for the weights among `credit [..., C]`."""
+        if self.strength == 1:  # and not a bit is changed
+            return credit
+        weights, bias = credit.tensor_split([self.function.n_agents], dim=-1)
+        return torch.cat([1 + self.strength * (weights - 1), bias], dim=-1)
