@@ -107,9 +107,7 @@ def save_checkpoint(
     _clear_others(folder / FOLDER, keep=name)
 
 
-def load_checkpoint(
-    folder: Path, *, algorithm: Algorithm, identity: Mapping[str, Any]
-) -> Progress | None:
+def load_checkpoint(folder: Path, *, algorithm: Algorithm, identity: Mapping[str, Any]) -> Progress | None:
     """Bring an algorithm to the state of the checkpoint; `None` if there is none.
 
     Raises:
@@ -145,9 +143,7 @@ def _unusable(path: Path, cause: str) -> RunFolderError:
     return RunFolderError(f"checkpoint `{path}`", cause=cause, remedy=remedy)
 
 
-def _restore(
-    tensors: Mapping[str, Tensor], notes: Mapping[str, Any], algorithm: Algorithm, counters: Counters
-) -> None:
+def _restore(tensors: Mapping[str, Tensor], notes: Mapping[str, Any], algorithm: Algorithm, counters: Counters) -> None:
     for name, network in algorithm.networks.items():
         network.load_state_dict(_part(tensors, f"{name}."))
     for name, optimiser in algorithm.optimisers.items():

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from qredit.marl.losses import chosen_values, greedy_actions, td_loss, td_targets
 from qredit.marl.mixers import Mixer, Steps
+from qredit.marl.networks import values_at
 from qredit.marl.reward_scale import RewardScale
 
 if TYPE_CHECKING:
@@ -58,18 +59,24 @@ class Learner:
         """
         settings = self._settings
         rewards = self._in_training_units(episodes, environment_steps)  # [M, 1] or [M, N]
-        steps = _Steps(episodes.filled, episodes.reached)
-        values = steps.of_reached(self.online["agents"], episodes.observations)  # [R, N, A]
-        actions = episodes.actions[steps.filled]  # [M, N]
-        q = self._mixed(self.online, values[steps.before], actions, episodes, steps.starts)  # [M, G]
+        filled, starts, ends, reached = episodes.filled, episodes.starts, episodes.ends, episodes.reached
+        values = self._values(self.online, episodes)  # [R, N, A], at the reached time points
+        actions = episodes.actions[filled]  # [M, N]
+        q = self._mixed(self.online, values[starts[reached]], actions, episodes, starts)  # [M, G]
         with torch.no_grad():
-            target_values = steps.of_reached(self.target["agents"], episodes.observations)[steps.after]  # [M, N, A]
-            deciding = values[steps.after] if settings.double_q else target_values
-            best = greedy_actions(deciding, episodes.available_actions[:, 1:][steps.filled])  # [M, N]
-            next_q = self._mixed(self.target, target_values, best, episodes, steps.ends)  # [M, G]
-            ended = episodes.over(time_limit=settings.time_limit_is_terminal)[steps.filled].unsqueeze(-1)  # [M, 1]
+            target_values = self._values(self.target, episodes)[ends[reached]]  # [M, N, A]
+            deciding = values[ends[reached]] if settings.double_q else target_values
+            best = greedy_actions(deciding, episodes.available_actions[:, 1:][filled])  # [M, N]
+            next_q = self._mixed(self.target, target_values, best, episodes, ends)  # [M, G]
+            ended = episodes.over(time_limit=settings.time_limit_is_terminal)[filled].unsqueeze(-1)  # [M, 1]
             targets = td_targets(rewards, ended, next_q, settings.gamma)
         return td_loss(q, targets)
+
+    @staticmethod
+    def _values(networks: nn.ModuleDict, episodes: Episodes) -> Tensor:
+        """Values of all actions at the `R` reached time points, `[R, N, A]`."""
+        network: AgentNetwork = networks["agents"]  # type: ignore[assignment]
+        return values_at(network, episodes.observations, episodes.reached)
 
     @staticmethod
     def _mixed(networks: nn.ModuleDict, values: Tensor, actions: Tensor, episodes: Episodes, at: Tensor) -> Tensor:
@@ -98,32 +105,3 @@ class Learner:
             deviation = self.reward_scale.deviation if standardise else 1.0
             mixer.prepare(environment_steps=environment_steps, reward_deviation=deviation)
         return self.reward_scale.apply(rewards) if standardise else rewards
-
-
-class _Steps:
-    """Which steps of padded episodes took place, so that no work is spent on the padding.
-
-    `M` steps took place; they lead from and to `R` reached time points, one more per episode.
-    """
-
-    def __init__(self, filled: Tensor, reached: Tensor) -> None:
-        none = torch.zeros_like(filled[:, :1])
-        self.filled = filled
-        """`[B, T]`"""
-        self.starts = torch.cat([filled, none], dim=1)
-        """Whether a step starts at this time point, `[B, T + 1]`."""
-        self.ends = torch.cat([none, filled], dim=1)
-        """Whether a step has led to this time point, `[B, T + 1]`."""
-        self._reached = reached
-        self.before = self.starts[reached]
-        """Whether a step starts at this reached point, `[R]`."""
-        self.after = self.ends[reached]
-        """Whether a step has led to this reached point, `[R]`."""
-
-    def of_reached(self, network: nn.Module, observations: Tensor) -> Tensor:
-        """Action values `[R, N, A]` at the reached points of `observations [B, T + 1, N, O]`."""
-        if network.recurrent:  # a sequence cannot be cut up
-            values: Tensor = network(observations.transpose(0, 1))[0].transpose(0, 1)[self._reached]
-        else:
-            values = network(observations[self._reached].unsqueeze(0))[0].squeeze(0)
-        return values

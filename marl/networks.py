@@ -50,3 +50,25 @@ class AgentNetwork(nn.Module):
         else:
             x = torch.relu(self.memory(x))
         return self.head(x), hidden
+
+
+def values_at(network: AgentNetwork, inputs: Tensor, where: Tensor) -> Tensor:
+    """What a network gives at some time points of episodes, `[M, N, A]`; no work is spent on the others if it can be.
+
+    Args:
+        network: feed-forward or recurrent.
+        inputs: `[E, T + 1, N, O]`
+        where: `[E, T + 1]`, bool, `M` times true.
+    """
+    if network.recurrent:  # a sequence cannot be cut up
+        sequences: Tensor = network(inputs.transpose(0, 1))[0]
+        return sequences.transpose(0, 1)[where]
+    values: Tensor = network(inputs[where].unsqueeze(0))[0]
+    return values.squeeze(0)
+
+
+def scattered(values: Tensor, where: Tensor) -> Tensor:
+    """`values [M, ...]` put back to the places `where [E, T]` is true, 0 elsewhere: `[E, T, ...]`."""
+    whole = values.new_zeros(*where.shape, *values.shape[1:])
+    whole[where] = values
+    return whole

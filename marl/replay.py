@@ -62,8 +62,18 @@ class Episodes:
         """Which time points were reached, `[E, T + 1]`, bool: the first, and one after every step."""
         return torch.cat([torch.ones_like(self.filled[:, :1]), self.filled], dim=1)
 
+    @property
+    def starts(self) -> Tensor:
+        """At which time points a step starts, `[E, T + 1]`, bool."""
+        return torch.cat([self.filled, torch.zeros_like(self.filled[:, :1])], dim=1)
+
+    @property
+    def ends(self) -> Tensor:
+        """To which time points a step has led, `[E, T + 1]`, bool."""
+        return torch.cat([torch.zeros_like(self.filled[:, :1]), self.filled], dim=1)
+
     def over(self, *, time_limit: bool) -> Tensor:
-        """After which steps no value follows, `[E, T]`, bool: the world's end, and with `time_limit` every last step."""
+        """After which steps no value follows, `[E, T]`, bool: the world's end; with `time_limit` every last step."""
         if not time_limit:
             return self.terminated
         last = self.filled.clone()
@@ -77,6 +87,14 @@ class Episodes:
     def to(self, device: torch.device) -> Episodes:
         """The same on another device."""
         return Episodes(**{name: tensor.to(device) for name, tensor in self.tensors().items()})
+
+    def cut(self, steps: int) -> Episodes:
+        """The first `steps` steps, as views."""
+        return Episodes(**{name: t[:, : steps + (name in _AT_TIME_POINTS)] for name, t in self.tensors().items()})
+
+    def chosen(self, index: Tensor) -> Episodes:
+        """The episodes of these numbers, copied."""
+        return Episodes(**{name: tensor[index] for name, tensor in self.tensors().items()})
 
 
 _AT_TIME_POINTS = frozenset({"observations", "states", "available_actions", "credit"})
@@ -123,9 +141,7 @@ class ReplayBuffer:
         chosen: NDArray[np.int64] = rng.choice(len(self), count, replace=False)
         index = torch.from_numpy(chosen)
         steps = int(self._ring.filled[index].sum(dim=1).max())
-        return Episodes(
-            **{name: t[index, : steps + (name in _AT_TIME_POINTS)] for name, t in self._ring.tensors().items()}
-        )
+        return self._ring.cut(steps).chosen(index)
 
     def visited_states(self, limit: int) -> Tensor:
         """At most `limit` of the states in which an action was taken, evenly from all that is held, `[M, S]`."""

@@ -44,9 +44,7 @@ def epsilon_greedy(epsilon: float) -> Choose:
     return choose
 
 
-def sampled(
-    scores: NDArray[np.float32], available: NDArray[np.bool_], rng: np.random.Generator
-) -> NDArray[np.int64]:
+def sampled(scores: NDArray[np.float32], available: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.int64]:
     """An action drawn from the softmax of the scores over the available actions, by the Gumbel-max trick."""
     return greedy(scores + rng.gumbel(size=scores.shape), available)
 
@@ -109,10 +107,10 @@ class Collector:
             values = self._arrays[name][:, : steps + (name not in _PER_STEP)]
             if np.isfinite(values).all():
                 continue
-            episode, step = (int(k) for k in np.argwhere(~np.isfinite(values))[0][:2])
+            episode, t = (int(k) for k in np.argwhere(~np.isfinite(values))[0][:2])
             raise ConfigurationError(
                 f"{what} of the environment",
-                cause=f"it has {values[episode, step].tolist()} in step {step} of the episode with seed {seeds[episode]}",
+                cause=f"it is {values[episode, t].tolist()} at step {t} of the episode with seed {seeds[episode]}",
                 remedy="Correct the environment; the last checkpoint stays, `--resume` goes on from there.",
             )
 

@@ -205,7 +205,7 @@ class Training:
             episodes=settings.evaluation_episodes,
             device=self._device,
             choose=draw if sampled else greedy,
-            rng=generator(Stream.SAMPLED_EVALUATION, settings.seed, len(self._evaluations)),
+            rng=generator(Stream.SAMPLED_EVALUATION, settings.seed, len(self._evaluations)) if sampled else None,
         )
 
     def _save(self) -> None:

@@ -40,10 +40,15 @@ class Problem:
     credit: CreditGraph | None
     """The credit function, for algorithms that take one."""
 
-    def agent_network(self, *, outputs: int | None = None) -> AgentNetwork:
-        """A network of every agent's own observations, `[T, B, N, O] -> [T, B, N, outputs]`; by default `A` of them."""
+    def agent_network(self, *, inputs: int | None = None, outputs: int | None = None) -> AgentNetwork:
+        """A network with shared parameters, `[T, B, N, inputs] -> [T, B, N, outputs]`.
+
+        Args:
+            inputs: numbers that each agent's copy reads; by default its observation, `O`.
+            outputs: numbers that it gives; by default one per action, `A`.
+        """
         return AgentNetwork(
-            observation_size=self.sizes.observation_size,
+            observation_size=self.sizes.observation_size if inputs is None else inputs,
             n_agents=self.sizes.n_agents,
             n_actions=self.sizes.n_actions if outputs is None else outputs,
             hidden_size=self.settings.hidden_size,
@@ -153,7 +158,8 @@ class Algorithm(ABC):
 
     def restore_more(self, tensors: Mapping[str, Tensor], counters: Counters) -> None:
         """Take back what `more_tensors` gave."""
+        return
 
     def vdn_difference(self) -> float | None:
-        """Share of the states visited lately in which the credit differs from VDN's; `None` without a credit function."""
+        """Share of lately visited states in which the credit differs from VDN's; `None` without a credit function."""
         return None

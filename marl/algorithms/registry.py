@@ -20,6 +20,11 @@ ALGORITHMS: Mapping[str, str] = {
     "iql": "qredit.marl.algorithms.iql:IQL",
     "vdn": "qredit.marl.algorithms.vdn:VDN",
     "qmix": "qredit.marl.algorithms.qmix:QMIX",
+    "qatten": "qredit.marl.algorithms.qatten:Qatten",
+    "qplex": "qredit.marl.algorithms.qplex:QPLEX",
+    "ippo": "qredit.marl.algorithms.ippo:IPPO",
+    "mappo": "qredit.marl.algorithms.mappo:MAPPO",
+    "maddpg": "qredit.marl.algorithms.maddpg:MADDPG",
     "qllm": "qredit.marl.algorithms.qllm:QLLM",
 }
 """Name -> where its class stands. A module is imported when its algorithm is used."""

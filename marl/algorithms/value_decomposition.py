@@ -1,4 +1,4 @@
-"""Value decomposition: each agent has a Q function, a mixer makes the team's of them; algorithms differ in the mixer."""
+"""Value decomposition: a mixer makes the team's value of the agents'; algorithms differ in the mixer."""
 
 from __future__ import annotations
 

@@ -135,10 +135,11 @@ def load_graph(path: Path | str, *, forms: Sequence[str]) -> CreditGraph:
     form = graph.header.form
     if form in forms:
         return graph
-    needed = "a function `share`" if "shares" in forms else "a function `credit` or `tfcaf`"
+    shares = "shares" in forms
+    needed = "a function `share`" if shares else "a function `credit` or `tfcaf`"
     raise ArtifactError(
         f"artifact `{artifact.path}`",
-        cause=f"it {_DOES[form]}; {'shares of the reward are needed' if 'shares' in forms else 'a mixer needs weights'}",
+        cause=f"it {_DOES[form]}; {'shares are needed' if shares else 'a mixer needs weights'}",
         remedy=f"Give an artifact with {needed}.",
     )
 

@@ -103,20 +103,25 @@ class Graphs:
     def __init__(self, n_agents: int, size: int) -> None:
         self.n_agents, self.size = n_agents, size
 
-    def ones(self, *, scale: str = "sum_to_n", bias_of: int | None = None) -> CreditGraph:
+    def ones(self, *, form: str = "weights", scale: str = "sum_to_n", bias_of: int | None = None) -> CreditGraph:
         """Weights of one; with `bias_of`, `f_b(s) = s[bias_of]`."""
         nodes: list[dict[str, Any]] = [
             {"op": "aten.sym_size.int", "args": ["state", 0]},
             {"op": "aten.new_ones.default", "args": ["state", ["n0", self.n_agents]]},
         ]
-        return self._graph(nodes, ["n1"], scale=scale, bias_of=bias_of)
+        return self._graph(nodes, ["n1"], form=form, scale=scale, bias_of=bias_of)
 
     def first_numbers(
-        self, *, scale: str = "sum_to_n", igm: str = "enforce", bias_of: int | None = None
+        self,
+        *,
+        form: str = "weights",
+        scale: str = "sum_to_n",
+        igm: str = "enforce",
+        bias_of: int | None = None,
     ) -> CreditGraph:
         """The weights are the first `N` numbers of the state."""
         nodes = [{"op": "aten.slice.Tensor", "args": ["state", 1, 0, self.n_agents]}]
-        return self._graph(nodes, ["n0"], scale=scale, igm=igm, bias_of=bias_of)
+        return self._graph(nodes, ["n0"], form=form, scale=scale, igm=igm, bias_of=bias_of)
 
     def product(self) -> CreditGraph:
         """The general form `Q_tot = prod_i Q_i`."""

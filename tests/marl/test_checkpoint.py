@@ -179,7 +179,9 @@ def test_a_training_before_its_first_update_can_be_saved(tmp_path: Path) -> None
 def test_counters_and_evaluations_come_back_as_they_were(tmp_path: Path) -> None:
     counters = Counters(environment_steps=7, episodes=6, collections=5, updates=4, loss=1 / 3, seconds=2.1)
     second = dataclasses.replace(ROW, environment_steps=7, loss=1 / 7)
-    parts().save(tmp_path, counters=counters, evaluations=(ROW, second))
+    trained = parts()
+    trained.train(0, 3)  # 6 episodes
+    trained.save(tmp_path, counters=counters, evaluations=(ROW, second))
     found = parts().load(tmp_path)
     assert found is not None
     assert found.counters == counters
@@ -300,7 +302,7 @@ DAMAGE: dict[str, Callable[[Path], None]] = {
     "tensors elsewhere": lambda folder: change_notes(folder, lambda n: n.update(tensors="../../secret.safetensors")),
     "tensors is a number": lambda folder: change_notes(folder, lambda n: n.update(tensors=7)),
     "reward scale too short": lambda folder: change_notes(folder, lambda n: n.update(reward_scale=[1])),
-    "episodes that are not there": lambda folder: change_notes(folder, lambda n: n.update(replay_added=5)),
+    "episodes that are not there": lambda folder: change_notes(folder, lambda n: n["counters"].update(episodes=5)),
     "evaluation of another form": lambda folder: change_notes(folder, lambda n: n.update(evaluations=[{"x": 1}])),
 }
 

@@ -23,8 +23,6 @@ from qredit.marl.reward_scale import RewardScale
 from qredit.marl.settings import TrainSettings
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.marl.conftest import GameTask, Graphs, MakeRun, SaveGraph
 
 PLAIN = TrainSettings(standardise_rewards=False, gamma=0.9, learning_rate=0.01)

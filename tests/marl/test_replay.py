@@ -86,6 +86,7 @@ def _assert_whole(sample: Episodes, numbers: list[int], lengths: list[int]) -> N
         "available_actions": (count, steps + 1, N, A),
         "actions": (count, steps, N),
         "rewards": (count, steps),
+        "agent_rewards": (count, steps, N),
         "terminated": (count, steps),
         "filled": (count, steps),
         "credit": (count, steps + 1, C),
@@ -200,6 +201,6 @@ def test_moving_to_a_device_keeps_every_number() -> None:
 
 def test_dtypes_of_what_is_stored() -> None:
     dtypes = {name: tensor.dtype for name, tensor in Episodes.zeros(1, Shapes(), credit_size=C).tensors().items()}
-    floats = dict.fromkeys(("observations", "states", "rewards", "credit"), torch.float32)
+    floats = dict.fromkeys(("observations", "states", "rewards", "agent_rewards", "credit"), torch.float32)
     flags = dict.fromkeys(("available_actions", "terminated", "filled"), torch.bool)
     assert dtypes == {**floats, **flags, "actions": torch.int64}

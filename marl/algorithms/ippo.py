@@ -1,0 +1,139 @@
+"""IPPO: every agent runs proximal policy optimisation on its own observations, with shared parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from qredit.errors import ConfigurationError
+from qredit.marl.algorithms.algorithm import Learned, Problem
+from qredit.marl.algorithms.on_policy import OnPolicy
+from qredit.marl.losses import chosen_values, ppo_loss
+from qredit.marl.networks import AgentNetwork, scattered, values_at
+from qredit.marl.policies import entropy, log_policy
+from qredit.marl.returns import lambda_returns, n_step_returns
+
+if TYPE_CHECKING:
+    from qredit.marl.checkpoint import Counters
+    from qredit.marl.replay import Episodes
+
+
+@dataclass(frozen=True)
+class PPOOptions:
+    """Options of IPPO and MAPPO."""
+
+    clip: float = 0.2
+    """How far the probability ratio may leave 1."""
+    epochs: int = 4
+    """Passes over each collection."""
+    minibatches: int = 1
+    """Parts into which the episodes of a collection are split in each pass."""
+    entropy_coefficient: float = 0.01
+    """Weight of the policy's entropy."""
+    gae_lambda: float = 0.95
+    """Decay of the generalised advantage estimate."""
+    n_step: int = 0
+    """Above 0: returns over so many steps, bootstrapped by a target critic, in place of the generalised estimate."""
+    normalise_advantages: bool = True
+    """Whether advantages are standardised over each collection."""
+
+    def __post_init__(self) -> None:
+        if not (self.clip > 0 and self.epochs > 0 and self.minibatches > 0 and 0 <= self.gae_lambda <= 1):
+            raise ConfigurationError(
+                f"PPO options {self}",
+                cause="clip, epochs and minibatches must be above 0, gae_lambda in [0, 1]",
+                remedy="Correct these options.",
+            )
+
+
+class IPPO(OnPolicy):
+    """Independent PPO: each agent's critic sees what the agent sees."""
+
+    title = "IPPO"
+    source = "de Witt et al. 2020, Is Independent Learning All You Need in the StarCraft Multi-Agent Challenge?"
+    rewards = ("team", "individual", "shares")
+    Options = PPOOptions
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem)
+        self.own: PPOOptions = self.options(problem.settings)
+        self.actor = problem.agent_network()
+        self.critic = self.make_critic(problem)
+        self.target_critic = deepcopy(self.critic).requires_grad_(False)
+        rate = problem.settings.learning_rate
+        self.actor_optimiser = torch.optim.Adam(self.actor.parameters(), lr=rate, fused=True)
+        self.critic_optimiser = torch.optim.Adam(self.critic.parameters(), lr=rate, fused=True)
+
+    def make_critic(self, problem: Problem) -> AgentNetwork:
+        """`V_i(tau_i)`, one number per agent."""
+        return problem.agent_network(outputs=1)
+
+    def critic_inputs(self, episodes: Episodes) -> Tensor:
+        """What the critic sees, `[E, T + 1, N, ...]`."""
+        return episodes.observations
+
+    @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        """Actor, critic and target critic."""
+        return {"actor": self.actor, "critic": self.critic, "target_critic": self.target_critic}
+
+    @property
+    def optimisers(self) -> Mapping[str, torch.optim.Optimizer]:
+        """One for the actor, one for the critic."""
+        return {"actor_adam": self.actor_optimiser, "critic_adam": self.critic_optimiser}
+
+    def update(self, episodes: Episodes, rewards: Tensor, done: Counters) -> Learned:
+        """Estimate advantages once, then take clipped steps on actor and critic for some epochs."""
+        filled, starts = episodes.filled, episodes.starts  # [E, T], [E, T + 1]
+        with torch.no_grad():
+            returns, advantages = self._estimates(episodes, rewards)  # [E, T, N]
+            old = scattered(self._log_probabilities(episodes, starts)[0], filled)  # log pi_old(a_i | tau_i)
+        updates, loss = done.updates, torch.tensor(done.loss)
+        for epoch in range(self.own.epochs):
+            for chosen in self.minibatches(episodes, done, epoch=epoch, count=self.own.minibatches):
+                part, took = episodes.chosen(chosen), filled[chosen]
+                log_pi, bonus = self._log_probabilities(part, part.starts)  # [M, N]
+                gain = ppo_loss(log_pi, old[chosen][took], advantages[chosen][took], self.own.clip)
+                loss = gain - self.own.entropy_coefficient * bonus.mean()
+                self.step(self.actor_optimiser, loss)
+                values = values_at(self.critic, self.critic_inputs(part), part.starts).squeeze(-1)  # [M, N]
+                self.step(self.critic_optimiser, (values - returns[chosen][took]).square().mean())
+                updates += 1
+                self._update_target(updates)
+        return Learned(loss.detach(), updates)
+
+    def _log_probabilities(self, episodes: Episodes, starts: Tensor) -> tuple[Tensor, Tensor]:
+        """`log pi(a_i | tau_i)` of the actions taken and the policies' entropies, both `[M, N]`."""
+        logits = values_at(self.actor, episodes.observations, starts)  # [M, N, A]
+        log_pi = log_policy(logits, episodes.available_actions[starts])
+        return chosen_values(log_pi, episodes.actions[episodes.filled]), entropy(log_pi)
+
+    def _estimates(self, episodes: Episodes, rewards: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns and advantages, both `[E, T, N]`."""
+        own, gamma = self.own, self.settings.gamma
+        filled, over = episodes.filled, episodes.over(time_limit=self.settings.time_limit_is_terminal)
+        critic = self.target_critic if own.n_step else self.critic
+        reached = episodes.reached
+        values = scattered(values_at(critic, self.critic_inputs(episodes), reached).squeeze(-1), reached)  # [E, T+1, N]
+        if own.n_step:
+            returns = n_step_returns(rewards, values, over, filled, gamma=gamma, n=own.n_step)
+            reached_now = values_at(self.critic, self.critic_inputs(episodes), reached).squeeze(-1)
+            values = scattered(reached_now, reached)
+        else:
+            returns = lambda_returns(rewards, values, over, filled, gamma=gamma, lambda_=own.gae_lambda)
+        advantages = returns - values[:, :-1]
+        if own.normalise_advantages:
+            seen = advantages[filled]
+            advantages = (advantages - seen.mean()) / (seen.std(correction=0) + 1e-8)
+        return returns, advantages
+
+    @torch.no_grad()
+    def _update_target(self, updates: int) -> None:
+        if self.own.n_step and updates % self.settings.target_update_interval == 0:
+            target: list[Tensor] = list(self.target_critic.parameters())
+            torch._foreach_lerp_(target, list[Tensor](self.critic.parameters()), self.settings.target_update_tau)

@@ -1,0 +1,96 @@
+"""Learning from what the present policy has just played: what all on-policy actor-critic algorithms share."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from qredit.credit import credit_weights, specialise
+from qredit.marl.algorithms.algorithm import Algorithm, Learned, Problem
+from qredit.marl.reward_scale import RewardScale
+from qredit.marl.rollout import Choose, sampled
+from qredit.marl.streams import Stream, generator
+
+if TYPE_CHECKING:
+    from qredit.marl.checkpoint import Counters
+    from qredit.marl.replay import Episodes
+
+
+class OnPolicy(Algorithm):
+    """Samples from its policy, and learns from each collection once it is complete."""
+
+    on_policy = True
+    stochastic = True
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem)
+        self._reward_scale = RewardScale()
+        shares = problem.settings.rewards == "shares"
+        self._shares = specialise(problem.credit) if shares and problem.credit is not None else None
+
+    @abstractmethod
+    def update(self, episodes: Episodes, rewards: Tensor, done: Counters) -> Learned:
+        """Learn from episodes `[E, T, ...]` on the networks' device, cut to the longest of them.
+
+        Args:
+            episodes: what was played.
+            rewards: what teaches each agent, `[E, T, N]`, in training units.
+            done: how far the training was before these episodes.
+        """
+
+    @property
+    def reward_scale(self) -> RewardScale:
+        """Over all agents' rewards."""
+        return self._reward_scale
+
+    def explore(self, environment_steps: int) -> Choose:
+        """Actions are drawn from the policy."""
+        return sampled
+
+    def learn(self, episodes: Episodes, done: Counters) -> Learned:
+        """Count the rewards, then update."""
+        episodes = episodes.cut(int(episodes.filled.sum(dim=1).max()))
+        rewards = self._agent_rewards(episodes)
+        self._reward_scale.see(rewards, episodes.filled)
+        if self.settings.standardise_rewards:
+            rewards = self._reward_scale.apply(rewards)
+        return self.update(episodes.to(self.problem.device), rewards.to(self.problem.device), done)
+
+    def _agent_rewards(self, episodes: Episodes) -> Tensor:
+        """What teaches each agent, `[E, T, N]`, in the environment's units; the padding is 0.
+
+        Shares are `r_i = share_i(s, a, s') r`; those of ones are the team's reward. An agent's own reward is taken `N`
+        times, so that the agents' mean is the team's reward in all three cases.
+        """
+        n = episodes.actions.shape[-1]
+        if self.settings.rewards == "individual":
+            return n * episodes.agent_rewards
+        team = episodes.rewards.unsqueeze(-1).expand(-1, -1, n)
+        if self._shares is None:
+            return team.contiguous()
+        filled = episodes.filled
+        parts = (episodes.states[:, :-1][filled], episodes.actions[filled].float(), episodes.states[:, 1:][filled])
+        with torch.no_grad():
+            shares = credit_weights(self._shares.graph.header, self._shares(state=torch.cat(parts, dim=-1)))
+        rewards = torch.zeros_like(team)
+        rewards[filled] = shares * team[filled]
+        return rewards
+
+    def minibatches(self, episodes: Episodes, done: Counters, *, epoch: int, count: int) -> Iterator[Tensor]:
+        """Numbers of the episodes of each minibatch, in a random order that depends on seed and epoch alone."""
+        e = len(episodes.rewards)
+        rng = generator(Stream.MINIBATCHES, self.settings.seed, done.collections * 1000 + epoch)
+        order = torch.from_numpy(rng.permutation(e)).to(episodes.rewards.device)
+        yield from order.tensor_split(min(count, e))
+
+    def step(self, optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
+        """One optimiser step on the clipped gradient of the optimiser's own parameters."""
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        parameters = [p for group in optimiser.param_groups for p in group["params"]]
+        nn.utils.clip_grad_norm_(parameters, self.settings.gradient_clip, foreach=True)
+        optimiser.step()
