@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,23 @@ ADAPTERS: Mapping[str, Callable[[Task, EnvironmentSpec], Simulator]] = {
     "rware": _rware,
 }
 """Adapter's name in a task file -> (task, its environment) -> simulator; an adapter's packages load when it is used."""
+ENTRY_POINTS = "qredit.environments"
+"""Group under which an installed package registers an adapter of its own: a function like those above."""
+
+
+def adapter_named(name: str) -> Callable[[Task, EnvironmentSpec], Simulator]:
+    """A built-in adapter, or one of an installed package.
+
+    Raises:
+        UnknownNameError: there is none of this name.
+    """
+    if name in ADAPTERS:
+        return ADAPTERS[name]
+    others = {entry.name: entry for entry in importlib.metadata.entry_points(group=ENTRY_POINTS)}
+    if name not in others:
+        raise UnknownNameError("environment adapter", name, [*ADAPTERS, *others])
+    adapter: Callable[[Task, EnvironmentSpec], Simulator] = others[name].load()
+    return adapter
 
 
 def make_simulator(task: Task) -> Simulator:
@@ -70,9 +88,7 @@ def make_simulator(task: Task) -> Simulator:
             cause="it brings a state layout and sample states, but no environment to train in",
             remedy="Train in your own code with `qredit.load_mixer(ARTIFACT)`, or name an `environment` in the file.",
         )
-    if spec.adapter not in ADAPTERS:
-        raise UnknownNameError("environment adapter", spec.adapter, ADAPTERS)
-    simulator = ADAPTERS[spec.adapter](task, spec)
+    simulator = adapter_named(spec.adapter)(task, spec)
     if spec.inert_agents:
         from qredit.marl.environments.inert import InertAgents
 

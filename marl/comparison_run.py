@@ -15,10 +15,8 @@ goes on with what is half done, and ends with the same numbers.
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,12 +26,13 @@ from qredit.errors import ConfigurationError, RunFolderError
 from qredit.files import read_json_untrusted, write_atomic, write_json
 from qredit.marl.algorithms import algorithm_of
 from qredit.marl.comparison import RESULT, Comparison, Training, read_training, rows_of
+from qredit.marl.contenders import Contender, as_read, check_comparable, differences
 from qredit.marl.cores import usable_cores
-from qredit.marl.jobs import Job, JobProgress, OnProgress, run_jobs
+from qredit.marl.engines.local import run_jobs
+from qredit.marl.jobs import Job, JobProgress, OnProgress
 from qredit.runs import SCHEMA, Run
 
 if TYPE_CHECKING:
-    from qredit.marl.settings import TrainSettings
     from qredit.task import Task
 
 RANDOM_EPISODES = 100
@@ -41,19 +40,6 @@ PICTURE = "learning_curves.png"
 TRAIN = "qredit.marl.comparison_jobs:train_one"
 EVALUATE_RANDOM = "qredit.marl.comparison_jobs:evaluate_random"
 _RANDOM = "random-policy"
-_OWN_SETTINGS = frozenset({"algorithm", "seed", "mixing_size", "hypernet_size", "bias"})
-
-
-@dataclass(frozen=True)
-class Contender:
-    """One algorithm of a comparison."""
-
-    name: str
-    """Name in tables and folders, such as `vdn`; the algorithm called `vdn` is what the others stand beside."""
-    settings: TrainSettings
-    """How it trains; its seed is replaced by each seed of the comparison."""
-    mixer_path: Path | None = None
-    """Artifact to mix with, for an algorithm that takes one."""
 
 
 def compare(
@@ -98,70 +84,24 @@ def compare(
     return _conclude(task, trainings, run, environment_steps=steps, jobs=workers)
 
 
-def check_comparable(contenders: Sequence[Contender], seeds: Sequence[int]) -> None:
-    """Whether the contenders differ in nothing but the algorithm and its mixer.
-
-    Raises:
-        ConfigurationError: they do not, or there is nothing to compare.
-    """
-    names = [contender.name for contender in contenders]
-    for what, values in (("algorithms", names), ("seeds", list(seeds))):
-        if not values or len(set(values)) < len(values):
-            raise ConfigurationError(
-                f"cannot compare with {what} {values}",
-                cause=f"there are no {what}" if not values else f"one of the {what} is named twice",
-                remedy=f"Name each of the {what} once.",
-            )
-    first = contenders[0]
-    for other in contenders[1:]:
-        different = _differences(_shared_settings(first), _shared_settings(other))
-        if different:
-            raise ConfigurationError(
-                f"cannot compare `{first.name}` with `{other.name}`",
-                cause=f"their settings differ: {different}",
-                remedy="Give both the same settings, so that what differs in the result comes from the algorithm.",
-            )
-
-
-def _shared_settings(contender: Contender) -> dict[str, Any]:
-    settings = _plain(dataclasses.asdict(contender.settings))
-    return {name: value for name, value in settings.items() if name not in _OWN_SETTINGS}
-
-
-def _plain(data: Any) -> Any:
-    """What JSON makes of it, so that it compares equal to what was read back from a file."""
-    return json.loads(json.dumps(data))
-
-
-def _differences(expected: Mapping[str, Any], found: Mapping[str, Any]) -> str:
-    """Entries in which two records differ, in words; empty when they agree."""
-    names = sorted(set(expected) | set(found))
-    unequal = [name for name in names if expected.get(name) != found.get(name)]
-    words = []
-    for name in unequal:
-        ours, theirs = expected.get(name), found.get(name)
-        inner = _differences(ours, theirs) if isinstance(ours, dict) and isinstance(theirs, dict) else ""
-        words.append(inner or f"`{name}` is {ours!r} and {theirs!r}")
-    return ", ".join(words)[:500]
-
-
 def _random_job(task: Task, run: Run) -> Job:
     folder = run.path / _RANDOM
     record = {"task": _facts(task), "episodes": RANDOM_EPISODES}
-    _open_folder(folder, kind="evaluate", name=task.name, settings=_plain(record))
+    _open_folder(folder, kind="evaluate", name=task.name, settings=as_read(record))
     arguments = {**record, "task": task.model_dump(mode="json"), "folder": str(folder)}
     return Job(_RANDOM, EVALUATE_RANDOM, arguments, total=RANDOM_EPISODES, log=folder / "worker.log")
 
 
 def _train_job(task: Task, contender: Contender, seed: int, folder: Path) -> Job:
     settings = dataclasses.replace(contender.settings, seed=seed)
+    algorithm = algorithm_of(settings, has_credit=contender.mixer_path is not None)
     mixer = contender.mixer_path
     record = {
         "task": _facts(task),
-        "training": dataclasses.asdict(settings),
+        "training": {**dataclasses.asdict(settings), "own": dataclasses.asdict(algorithm.options(settings))},
         "mixer_sha256": None if mixer is None else load_artifact(mixer).manifest["files"].get(CREDIT_GRAPH),
     }
-    _open_folder(folder, kind="train", name=task.name, settings=_plain(record))
+    _open_folder(folder, kind="train", name=task.name, settings=as_read(record))
     arguments = {
         "task": task.model_dump(mode="json"),
         "training": record["training"],
@@ -184,7 +124,7 @@ def _open_folder(folder: Path, *, kind: str, name: str, settings: Mapping[str, A
         write_json(folder / "run.json", {**head, "created": created, "settings": dict(settings)})
         return
     found = Run(folder).record.get("settings")
-    different = _differences(settings, found if isinstance(found, dict) else {})
+    different = differences(settings, found if isinstance(found, dict) else {})
     if different:
         raise RunFolderError(
             f"cannot go on with `{folder}`",

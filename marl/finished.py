@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -138,8 +138,3 @@ def _damaged(path: Path, error: Exception) -> RunFolderError:
         cause=f"it is damaged or of another version ({type(error).__name__}: {error})",
         remedy="Run the comparison again with `--resume`: finished trainings are kept, and this file is written anew.",
     )
-
-
-def tasks_of(comparisons: Sequence[FinishedComparison]) -> tuple[str, ...]:
-    """Names of the tasks, in the given order."""
-    return tuple(found.task for found in comparisons)

@@ -96,8 +96,8 @@ class Learner:
 
     def _in_training_units(self, episodes: Episodes, environment_steps: int) -> Tensor:
         """Rewards `[M, 1]`, or the agents' own `[M, N]`, as the networks see them; the mixers are told the units."""
-        own = self._settings.rewards == "individual"
-        rewards = (episodes.agent_rewards if own else episodes.rewards.unsqueeze(-1))[episodes.filled]
+        own, n = self._settings.rewards == "individual", episodes.actions.shape[-1]
+        rewards = (n * episodes.agent_rewards if own else episodes.rewards.unsqueeze(-1))[episodes.filled]
         standardise = self._settings.standardise_rewards
         for networks in (self.online, self.target):
             mixer = networks["mixer"]

@@ -26,7 +26,7 @@ def lambda_returns(
     """
     carried = torch.cat([filled[:, 1:], torch.zeros_like(filled[:, :1])], dim=1)  # a step follows
     weight = (lambda_ * carried.to(values.dtype)).unsqueeze(-1)  # [E, T, 1]
-    discount = gamma * (~over).unsqueeze(-1)
+    discount = gamma * (~over).to(values.dtype).unsqueeze(-1)
     returns = torch.empty_like(rewards)
     following = values[:, -1]
     for t in range(rewards.shape[1] - 1, -1, -1):
@@ -41,7 +41,7 @@ def n_step_returns(rewards: Tensor, values: Tensor, over: Tensor, filled: Tensor
     (Sutton and Barto 2018, equation 7.1.)
     """
     carried = filled[:, 1:].unsqueeze(-1)
-    discount = gamma * (~over).unsqueeze(-1)
+    discount = gamma * (~over).to(values.dtype).unsqueeze(-1)
     returns = rewards + discount * values[:, 1:]
     for _ in range(n - 1):
         following = values[:, 1:].clone()

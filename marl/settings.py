@@ -60,6 +60,9 @@ class TrainSettings:
     standardise_rewards: bool = True
     """Whether team rewards are shifted and scaled by their running mean and deviation over collected steps. Where
     reward is sparse and time costs nothing, the shift makes it cost something: see `docs/log.md`."""
+    reward_statistics: Literal["collected", "batches"] = "collected"
+    """Off-policy: over what mean and deviation run: every collected step once; or every sampled batch, so that steps
+    count as often as they are drawn, and padding counts as reward 0, as other code bases do."""
     rewards: Literal["team", "individual", "shares"] = "team"
     """Whose reward teaches an agent: the team's; its own, times the number of agents, as the environment gives it; or
     its share of the team's, by an artifact of the kind `shares`."""

@@ -24,6 +24,8 @@ class Stream(IntEnum):
     PLACEBO = 8
     MINIBATCHES = 9
     SAMPLED_EVALUATION = 10
+    POLICY_NOISE = 11
+    NEXT_ACTIONS = 12
 
 
 def generator(stream: Stream, seed: int, counter: int = 0) -> np.random.Generator:

@@ -11,6 +11,8 @@ from qredit.marl.curves import Milestone
 from qredit.marl.statistics import Difference, Interval
 
 NOT_APPLICABLE = "-"
+MOST_SEEDS_SHOWN = 3
+"""With more seeds than this the table holds no single trainings: they would push everything else out of sight."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,12 @@ class Threshold:
 
 def comparison_table(comparison: Comparison, *, threshold: Threshold | None = None) -> Table:
     """The table that `qredit compare` ends with; columns in which nothing would stand are left out."""
-    shown = [(column, cell) for column, cell in _columns(threshold) if _applies(column, cell, comparison.rows)]
+    few = len(comparison.seeds) <= MOST_SEEDS_SHOWN
+    shown = [
+        (column, cell)
+        for column, cell in _columns(threshold)
+        if _applies(column, cell, comparison.rows) and (few or column.title != _BY_SEED)
+    ]
     seeds = ", ".join(map(str, comparison.seeds))
     return Table(
         title=f"{comparison.task}: {comparison.environment_steps:,} environment steps per training, seeds {seeds}",
@@ -71,15 +78,16 @@ def comparison_table(comparison: Comparison, *, threshold: Threshold | None = No
 
 
 Cell = Callable[[Row], str]
-_ALWAYS = frozenset({"algorithm", "final return", "by seed", "area under curve", "training [s]"})
+_BY_SEED = "by seed"
+_ALWAYS = frozenset({"algorithm", "final return", _BY_SEED, "area under curve", "training [s]"})
 
 
 def _columns(threshold: Threshold | None) -> list[tuple[Column, Cell]]:
     found: list[tuple[str, Cell]] = [
         ("final return", lambda row: mean_and_interval(row.mean_return, row.return_interval)),
-        ("by seed", lambda row: _each(list(row.return_by_seed.values()))),
+        (_BY_SEED, lambda row: _each(list(row.return_by_seed.values()))),
         ("area under curve", lambda row: mean_and_interval(row.mean_area, row.area_interval)),
-        ("by seed", lambda row: _each(list(row.area_by_seed.values()))),
+        (_BY_SEED, lambda row: _each(list(row.area_by_seed.values()))),
         (f"P(return > {BASELINE})", lambda row: probability(row.improvement_over_vdn)),
         (f"P(area > {BASELINE})", lambda row: probability(row.area_improvement_over_vdn)),
         ("sampled return", _sampled),
@@ -119,6 +127,8 @@ def _notes(comparison: Comparison, threshold: Threshold | None) -> tuple[str, ..
         )
     if count >= 3:
         notes.append(f"[low, high]: 95 % bootstrap interval over {count} seeds.")
+    if count > MOST_SEEDS_SHOWN:
+        notes.append("Every single training is a line of `comparison.csv` and a thin line in the picture.")
     if any(row.sampled_by_seed for row in comparison.rows):
         notes.append("Sampled return: the same with actions drawn from the policy; all else here is greedy.")
     if any(row.vdn_difference is not None for row in comparison.rows):

@@ -1,4 +1,4 @@
-"""The child's side of `qredit.marl.jobs`, started with `python -m`: runs one job and reports over a pipe.
+"""The child's side of `qredit.marl.engines.local`, started with `python -m`: runs one job and reports over a pipe.
 
 Standard input carries the job as one line of JSON and then stays open: when it ends, the parent is gone or wants us to
 stop, whichever way it died. Standard output carries our messages as JSON lines; what libraries print goes to the log.
@@ -34,6 +34,8 @@ def main() -> int:
     """Run the job that standard input describes; the exit code is 0 when it is done."""
     # A shell that starts a command in the background has SIGINT ignored, and children inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # A cluster sends these to all processes of a job: the one that watches us decides what to do.
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
     channel = os.dup(1)
     os.dup2(2, 1)
     try:
@@ -80,7 +82,9 @@ def error_to_json(error: QreditError) -> dict[str, str]:
 
 def error_from_json(data: Mapping[str, str]) -> QreditError:
     """The exception that `error_to_json` wrote down: same class, same words."""
-    known: type[QreditError] = getattr(errors, data["class"])
+    found = getattr(errors, data["class"], None)
+    # It may come out of a file, where any name can stand.
+    known = found if isinstance(found, type) and issubclass(found, QreditError) else errors.InfrastructureError
     error = known.__new__(known)
     # Not the class's own constructor: `UnknownNameError` composes its words from other arguments.
     QreditError.__init__(error, data["what"], cause=data["cause"], remedy=data["remedy"])

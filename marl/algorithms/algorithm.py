@@ -82,6 +82,8 @@ class Algorithm(ABC):
     """What people call it."""
     source: ClassVar[str]
     """The paper that it comes from."""
+    family: ClassVar[str]
+    """Algorithms of one family learn in the same way, so comparisons insist on equal settings; by default the title."""
     on_policy: ClassVar[bool] = False
     """Whether it learns from what its present policy has just played, and from nothing else."""
     stochastic: ClassVar[bool] = False
@@ -93,6 +95,11 @@ class Algorithm(ABC):
 
     actor: AgentNetwork
     """The network whose scores choose the actions."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if not hasattr(cls, "family") and hasattr(cls, "title"):
+            cls.family = cls.title
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem

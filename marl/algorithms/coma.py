@@ -122,7 +122,8 @@ class COMA(OnPolicy):
     @torch.no_grad()
     def _update_target(self, updates: int) -> None:
         if updates % self.settings.target_update_interval == 0:
-            target, online = list(self.target_critic.parameters()), list(self.critic.parameters())
+            target: list[Tensor] = list(self.target_critic.parameters())
+            online: list[Tensor] = list(self.critic.parameters())
             torch._foreach_lerp_(target, online, self.settings.target_update_tau)
 
 

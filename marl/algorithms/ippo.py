@@ -41,6 +41,8 @@ class PPOOptions:
     """Above 0: returns over so many steps, bootstrapped by a target critic, in place of the generalised estimate."""
     normalise_advantages: bool = True
     """Whether advantages are standardised over each collection."""
+    refresh_advantages: bool = False
+    """Whether each pass takes the critic as it is by then as the baseline, and not as it was before the first."""
 
     def __post_init__(self) -> None:
         if not (self.clip > 0 and self.epochs > 0 and self.minibatches > 0 and 0 <= self.gae_lambda <= 1):
@@ -55,6 +57,7 @@ class IPPO(OnPolicy):
     """Independent PPO: each agent's critic sees what the agent sees."""
 
     title = "IPPO"
+    family = "PPO"
     source = "de Witt et al. 2020, Is Independent Learning All You Need in the StarCraft Multi-Agent Challenge?"
     rewards = ("team", "individual", "shares")
     Options = PPOOptions
@@ -95,6 +98,9 @@ class IPPO(OnPolicy):
             old = scattered(self._log_probabilities(episodes, starts)[0], filled)  # log pi_old(a_i | tau_i)
         updates, loss = done.updates, torch.tensor(done.loss)
         for epoch in range(self.own.epochs):
+            if epoch and self.own.refresh_advantages:
+                with torch.no_grad():
+                    advantages = self._advantages(episodes, returns)
             for chosen in self.minibatches(episodes, done, epoch=epoch, count=self.own.minibatches):
                 part, took = episodes.chosen(chosen), filled[chosen]
                 log_pi, bonus = self._log_probabilities(part, part.starts)  # [M, N]
@@ -122,15 +128,21 @@ class IPPO(OnPolicy):
         values = scattered(values_at(critic, self.critic_inputs(episodes), reached).squeeze(-1), reached)  # [E, T+1, N]
         if own.n_step:
             returns = n_step_returns(rewards, values, over, filled, gamma=gamma, n=own.n_step)
-            reached_now = values_at(self.critic, self.critic_inputs(episodes), reached).squeeze(-1)
-            values = scattered(reached_now, reached)
-        else:
-            returns = lambda_returns(rewards, values, over, filled, gamma=gamma, lambda_=own.gae_lambda)
-        advantages = returns - values[:, :-1]
-        if own.normalise_advantages:
-            seen = advantages[filled]
-            advantages = (advantages - seen.mean()) / (seen.std(correction=0) + 1e-8)
-        return returns, advantages
+            return returns, self._advantages(episodes, returns)
+        returns = lambda_returns(rewards, values, over, filled, gamma=gamma, lambda_=own.gae_lambda)
+        return returns, self._normalised(returns - values[:, :-1], filled)
+
+    def _advantages(self, episodes: Episodes, returns: Tensor) -> Tensor:
+        """Returns minus the critic's present values, `[E, T, N]`."""
+        starts = episodes.starts
+        values = scattered(values_at(self.critic, self.critic_inputs(episodes), starts).squeeze(-1), starts)
+        return self._normalised(returns - values[:, :-1], episodes.filled)
+
+    def _normalised(self, advantages: Tensor, filled: Tensor) -> Tensor:
+        if not self.own.normalise_advantages:
+            return advantages
+        seen = advantages[filled]
+        return (advantages - seen.mean()) / (seen.std(correction=0) + 1e-8)
 
     @torch.no_grad()
     def _update_target(self, updates: int) -> None:

@@ -141,7 +141,8 @@ class MADDPG(OffPolicy):
         logits = values_at(self.actor, batch.observations, starts)
         actions = gumbel_actions(logits, available, noise, self.own.temperature)
         q = self.critic(batch.states[starts], actions.detach(), own=actions)
-        return self.own.regularisation * logits.masked_fill(~available, 0.0).square().mean() - q.mean()
+        loss: Tensor = self.own.regularisation * logits.masked_fill(~available, 0.0).square().mean() - q.mean()
+        return loss
 
     @torch.no_grad()
     def update_target(self) -> None:
@@ -152,11 +153,9 @@ class MADDPG(OffPolicy):
 
     def _rewards(self, batch: Episodes) -> Tensor:
         """What teaches each agent in training units, `[M, 1]` or `[M, N]`."""
-        individual = self.settings.rewards == "individual"
-        rewards = (batch.agent_rewards if individual else batch.rewards.unsqueeze(-1))[batch.filled]
-        if self.settings.standardise_rewards:
-            return self._reward_scale.apply(rewards)
-        return self.problem.sizes.n_agents * rewards if individual else rewards
+        rewards = self.rewards_of(batch)[batch.filled]
+        rewards = rewards if rewards.dim() == 2 else rewards.unsqueeze(-1)
+        return self._reward_scale.apply(rewards) if self.settings.standardise_rewards else rewards
 
     def _one_hot(self, actions: Tensor) -> Tensor:
         return nn.functional.one_hot(actions, self.problem.sizes.n_actions).float()
@@ -200,7 +199,7 @@ class JointCritic(nn.Module):
         x = self.first(torch.cat([self.scale(states), actions.flatten(1)], dim=-1)).unsqueeze(1)  # [M, 1, H]
         if own is not None:
             # The first layer is linear: one agent's change of action is added to what all agents have in common.
-            by_agent = self.first.weight[:, states.shape[-1] :].unflatten(1, actions.shape[1:])  # [H, N, A]
+            by_agent = self.first.weight[:, states.shape[-1] :].reshape(-1, *actions.shape[1:])  # [H, N, A]
             x = x + torch.einsum("mna,hna->mnh", own - actions, by_agent)
         x = torch.relu(x + self.identity)  # [M, N, H]
         q: Tensor = self.head(torch.relu(self.second(x)))

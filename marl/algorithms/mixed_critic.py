@@ -1,4 +1,4 @@
-"""Actor-critics whose critic is mixed out of the agents' values: what VMIX and RIIT share, with or without a network."""
+"""Actor-critics whose critic is mixed out of the agents' values: what VMIX and RIIT share."""
 
 from __future__ import annotations
 
@@ -57,7 +57,13 @@ class MixedCritic(OnPolicy):
 
     def learn(self, episodes: Episodes, done: Counters) -> Learned:
         """Ask the mixer once what depends on states alone, then learn."""
-        return super().learn(replace(episodes, credit=self.mixer.keep(episodes, done.collections)), done)
+        episodes = replace(episodes, credit=self.mixer.keep(episodes, done.collections))
+        self.remember(episodes)
+        return super().learn(episodes, done)
+
+    def remember(self, episodes: Episodes) -> None:
+        """Told of every collection, with credit, before anything is learnt from it."""
+        return
 
     def prepare(self, mixer: Mixer, done: Counters) -> None:
         """Tell a mixer how far the training is, and the units of its rewards."""
@@ -87,10 +93,10 @@ class CreditCritic(MixedCritic):
         """The credit function."""
         return qllm_mixer(problem)
 
-    def learn(self, episodes: Episodes, done: Counters) -> Learned:
-        """Keep the states that were visited, then learn."""
+    def remember(self, episodes: Episodes) -> None:
+        """Copy the states that were visited."""
+        super().remember(episodes)
         self._visited = episodes.states[:, :-1][episodes.filled]
-        return super().learn(episodes, done)
 
     def vdn_difference(self) -> float | None:
         """In the weights form, of the states of the latest collection; placebos are left aside."""

@@ -32,10 +32,7 @@ class OffPolicy(Algorithm):
 
     def __init__(self, problem: Problem, *, credit_size: int = 0) -> None:
         super().__init__(problem)
-        settings = problem.settings
-        fitting = max(MOST_REPLAY_STEPS // problem.sizes.time_limit, settings.batch_episodes, settings.n_environments)
-        capacity = min(settings.buffer_episodes, fitting)
-        self.replay = ReplayBuffer(capacity, problem.sizes, credit_size=credit_size)
+        self.replay = replay_for(problem, credit_size=credit_size)
 
     @abstractmethod
     def update(self, batch: Episodes, environment_steps: int) -> Tensor:
@@ -49,6 +46,11 @@ class OffPolicy(Algorithm):
         """Numbers of credit `[E, T + 1, C]` to keep beside the episodes."""
         return episodes.credit
 
+    def rewards_of(self, episodes: Episodes) -> Tensor:
+        """What teaches the agents, in the environment's units: the team's `[E, T]`, or their own `[E, T, N]`."""
+        individual = self.settings.rewards == "individual"
+        return self.problem.sizes.n_agents * episodes.agent_rewards if individual else episodes.rewards
+
     def explore(self, environment_steps: int) -> Choose:
         """Epsilon-greedy."""
         return epsilon_greedy(self.settings.epsilon(environment_steps))
@@ -57,13 +59,18 @@ class OffPolicy(Algorithm):
         """Add the episodes, then take `updates_per_collection` steps, once there is a batch."""
         settings = self.settings
         self.replay.add(replace(episodes, credit=self.credit_of(episodes, done.collections)))
-        individual = settings.rewards == "individual"
-        self.reward_scale.see(episodes.agent_rewards if individual else episodes.rewards, episodes.filled)
+        if settings.reward_statistics == "collected":
+            self.reward_scale.see(self.rewards_of(episodes), episodes.filled)
         updates, loss = done.updates, torch.tensor(done.loss)
         if len(self.replay) >= settings.batch_episodes:
             for _ in range(settings.updates_per_collection):
                 rng = generator(Stream.REPLAY, settings.seed, updates)
-                batch = self.replay.sample(settings.batch_episodes, rng).to(self.problem.device)
+                batch = self.replay.sample(settings.batch_episodes, rng)
+                if settings.reward_statistics == "batches":
+                    rewards = self.rewards_of(batch)
+                    padding = ~batch.filled.reshape(*batch.filled.shape, *[1] * (rewards.dim() - 2))
+                    self.reward_scale.see(rewards.masked_fill(padding, 0.0), torch.ones_like(batch.filled))
+                batch = batch.to(self.problem.device)
                 loss = self.update(batch, done.environment_steps)
                 updates += 1
                 if updates % settings.target_update_interval == 0:
@@ -79,3 +86,10 @@ class OffPolicy(Algorithm):
         prefix = "replay."
         held = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
         self.replay.restore(held, counters.episodes)
+
+
+def replay_for(problem: Problem, *, credit_size: int) -> ReplayBuffer:
+    """A replay buffer of as many episodes as the settings say, or as fit."""
+    settings = problem.settings
+    fitting = max(MOST_REPLAY_STEPS // problem.sizes.time_limit, settings.batch_episodes, settings.n_environments)
+    return ReplayBuffer(min(settings.buffer_episodes, fitting), problem.sizes, credit_size=credit_size)

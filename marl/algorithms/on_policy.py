@@ -88,9 +88,9 @@ class OnPolicy(Algorithm):
         yield from order.tensor_split(min(count, e))
 
     def step(self, optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
-        """One optimiser step on the clipped gradient of the optimiser's own parameters."""
+        """One optimiser step on the clipped gradient of its own parameters; the loss may pass through others."""
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
         parameters = [p for group in optimiser.param_groups for p in group["params"]]
+        loss.backward(inputs=parameters)  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(parameters, self.settings.gradient_clip, foreach=True)
         optimiser.step()

@@ -24,8 +24,13 @@ ALGORITHMS: Mapping[str, str] = {
     "qplex": "qredit.marl.algorithms.qplex:QPLEX",
     "ippo": "qredit.marl.algorithms.ippo:IPPO",
     "mappo": "qredit.marl.algorithms.mappo:MAPPO",
+    "coma": "qredit.marl.algorithms.coma:COMA",
     "maddpg": "qredit.marl.algorithms.maddpg:MADDPG",
     "qllm": "qredit.marl.algorithms.qllm:QLLM",
+    "vmix": "qredit.marl.algorithms.vmix:VMIX",
+    "riit": "qredit.marl.algorithms.riit:RIIT",
+    "vmix-qllm": "qredit.marl.algorithms.vmix:VMIXQLLM",
+    "riit-qllm": "qredit.marl.algorithms.riit:RIITQLLM",
 }
 """Name -> where its class stands. A module is imported when its algorithm is used."""
 

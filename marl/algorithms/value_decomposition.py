@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 class ValueDecomposition(OffPolicy):
     """Q-learning with `Q_tot = mixer(Q_1, ..., Q_N, s)`; a subclass says which mixer."""
 
+    family = "value decomposition"
+
     def __init__(self, problem: Problem) -> None:
         self.actor = problem.agent_network()
         self.mixer = self.make_mixer(problem).to(problem.device)

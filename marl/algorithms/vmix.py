@@ -62,15 +62,12 @@ class VMIX(MixedCritic):
     def update(self, episodes: Episodes, rewards: Tensor, done: Counters) -> Learned:
         """Estimate advantages once, then some steps of the critic, which count as updates, and one of the actor."""
         self.prepare(self.mixer, done)
-        filled = episodes.filled
         returns, advantages = self.estimates(episodes, rewards)  # [M, 1]
         updates = done.updates
         for _ in range(self.own.critic_updates):
             self.step(self.critic_optimiser, td_loss(self.v_tot(episodes, episodes.starts), returns))
             updates += 1
-        log_pi = self.log_pi(episodes, episodes.starts)  # [M, N, A]
-        loss = policy_gradient_loss(log_pi, episodes.actions[filled], advantages)
-        loss = loss - self.own.entropy_coefficient * entropy(log_pi).mean()
+        loss = self.actor_loss(episodes, advantages)
         self.step(self.actor_optimiser, loss)
         return Learned(loss.detach(), updates)
 
@@ -91,6 +88,12 @@ class VMIX(MixedCritic):
         if self.own.normalise_advantages:
             advantages = (advantages - advantages.mean()) / (advantages.std(correction=0) + 1e-8)
         return returns, advantages
+
+    def actor_loss(self, episodes: Episodes, advantages: Tensor) -> Tensor:
+        """The policy gradient's loss with the same advantage `[M, 1]` for all agents, less the entropy bonus."""
+        log_pi = self.log_pi(episodes, episodes.starts)  # [M, N, A]
+        loss = policy_gradient_loss(log_pi, episodes.actions[episodes.filled], advantages)
+        return loss - self.own.entropy_coefficient * entropy(log_pi).mean()
 
     def v_tot(self, episodes: Episodes, where: Tensor) -> Tensor:
         """`V_tot(s)`, `[M, 1]`, at the `M` time points where the mask `[E, T + 1]` is true."""

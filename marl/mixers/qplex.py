@@ -46,7 +46,8 @@ class QPLEXMixer(Mixer):
     def forward(self, agent_qs: Tensor, states: Tensor) -> Tensor:
         """`Q_tot [B, T, 1]` of `agent_qs [B, T, N]` and `states [B, T, S]` where every agent does its best."""
         for_w, for_b, _, _ = self._hidden(self.scale(states))
-        return (self._w(for_w) * agent_qs + self.b(for_b)).sum(dim=-1, keepdim=True)
+        q_tot: Tensor = (self._w(for_w) * agent_qs + self.b(for_b)).sum(dim=-1, keepdim=True)
+        return q_tot
 
     def of_steps(self, steps: Steps) -> Tensor:
         """`Q_tot [M, 1]` of the actions.
@@ -63,7 +64,8 @@ class QPLEXMixer(Mixer):
             advantages = w * (steps.values - best)
         weights = self._lambda(s, steps.actions, for_upsilon, for_phi)
         transformed = w * steps.values + self.b(for_b)
-        return (transformed + (weights - 1) * advantages).sum(dim=-1, keepdim=True)
+        q_tot: Tensor = (transformed + (weights - 1) * advantages).sum(dim=-1, keepdim=True)
+        return q_tot
 
     def advantage_weights(self, states: Tensor, actions: Tensor) -> Tensor:
         """`lambda [M, N]` of `states [M, S]` and joint `actions [M, N]`."""
@@ -73,13 +75,14 @@ class QPLEXMixer(Mixer):
 
     def _lambda(self, s: Tensor, actions: Tensor, for_upsilon: Tensor, for_phi: Tensor) -> Tensor:
         """`lambda_i = sum_k upsilon_k(s) phi_ik(s) lambda_ik(s, a)`, `[M, N]`."""
-        shape = (self.heads, self.n_agents)
+        shape = (-1, self.heads, self.n_agents)
         joint = nn.functional.one_hot(actions, self.n_actions).flatten(-2).to(s.dtype)  # [M, N * A]
         hidden = torch.relu(self.first_joint(torch.cat([s, joint], dim=-1)))
-        by_action = torch.sigmoid(self.joint(hidden)).unflatten(-1, shape)  # [M, K, N]
-        phi = torch.sigmoid(self.phi(for_phi)).unflatten(-1, shape)
+        by_action = torch.sigmoid(self.joint(hidden)).reshape(shape)  # [M, K, N]
+        phi = torch.sigmoid(self.phi(for_phi)).reshape(shape)
         upsilon = self.upsilon(for_upsilon).abs().unsqueeze(-1) + LEAST  # [M, K, 1]
-        return (upsilon * phi * by_action).sum(dim=-2)
+        weights: Tensor = (upsilon * phi * by_action).sum(dim=1)
+        return weights
 
     def _w(self, for_w: Tensor) -> Tensor:
         weights: Tensor = self.w(for_w).abs() + LEAST

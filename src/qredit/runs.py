@@ -3,7 +3,7 @@
 runs/<kind>-<name>-<number>/
     run.json      settings, status, spend
     trace.jsonl   append-only story of a generation
-    lock          exists while a process writes here: host, pid, start time
+    lock          exists while a process writes here: host, pid, start time, and the attempt where an engine made one
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from qredit.errors import ArtifactError, RunFolderError, UnknownNameError
 from qredit.files import read_json_untrusted, storage_errors, write_json
 
 SCHEMA = 1
+ATTEMPT_VARIABLE = "QREDIT_ATTEMPT"
+"""Names the attempt at a job that an engine has started in this process, for the locks that it takes."""
 Status = Literal["waiting", "running", "finished", "failed", "interrupted"]
 _PLAIN = re.compile(r"[^a-z0-9]+")
 
@@ -83,6 +85,24 @@ class Run:
             self.update(**changes)
         except (OSError, qredit.QreditError):  # a full disk must not hide why the run ended
             return
+
+
+def outwait_attempt(folder: Path, *, patience_seconds: float) -> None:
+    """Free a folder from the lock of an earlier attempt at the same job.
+
+    Whether a process on another host is dead cannot be seen from here. But a live attempt lets go as soon as it learns
+    that there is a newer one, which the caller has announced. Whoever still holds the lock in the end is gone. The
+    lock of anything but an attempt stays: a person may be at work there.
+    """
+    lock = folder / "lock"
+    first = _holder(lock)
+    deadline = time.monotonic() + patience_seconds
+    while first.get("attempt") and _holder(lock) == first and not _is_dead(first):
+        if time.monotonic() > deadline:
+            with storage_errors(lock):
+                lock.unlink(missing_ok=True)
+            return
+        time.sleep(min(0.2, patience_seconds))
 
 
 def create_run(kind: str, name: str, settings: Mapping[str, Any], *, root: Path | None = None) -> Run:
@@ -184,6 +204,8 @@ def _take_lock(lock: Path) -> None:
 def _create_lock(lock: Path) -> bool:
     """Make the lock unless there is one."""
     mine = {"host": socket.gethostname(), "pid": os.getpid(), "started": _start_time(os.getpid())}
+    if attempt := os.environ.get(ATTEMPT_VARIABLE):
+        mine["attempt"] = attempt
     with storage_errors(lock):
         try:
             handle = os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644)

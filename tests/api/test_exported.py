@@ -18,6 +18,7 @@ NAMES = {
     "load_subject",
     "measure_fidelity",
     "quickstart",
+    "report",
     "train",
 }
 

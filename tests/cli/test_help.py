@@ -20,9 +20,11 @@ COMMANDS = (
     "generate",
     "check",
     "transfer",
+    "export",
     "fidelity",
     "train",
     "compare",
+    "report",
     "inspect",
     "doctor",
 )
@@ -57,7 +59,7 @@ def test_every_command_has_help(cli: Cli, command: str, flag: str) -> None:
 
 def test_every_option_is_explained(cli: Cli) -> None:
     """An option of the generated kind whose field has no docstring would stand there bare."""
-    for command in ("generate", "fidelity", "train", "compare"):
+    for command in ("generate", "fidelity", "train", "compare", "report"):
         entries = cli(command, "--help").out.split("\n  --")[1:]
         for entry in entries:
             words = " ".join(entry.split()).split(" ")

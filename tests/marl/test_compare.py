@@ -13,7 +13,8 @@ import pytest
 from qredit.artifact import save_artifact
 from qredit.errors import ArtifactError, ConfigurationError, InfrastructureError, RunFolderError
 from qredit.marl.comparison import Comparison
-from qredit.marl.comparison_run import Contender, check_comparable, compare
+from qredit.marl.comparison_run import compare
+from qredit.marl.contenders import Contender, check_comparable
 from qredit.marl.jobs import JobProgress
 from qredit.marl.settings import TrainSettings
 from qredit.runs import Run, create_run, open_run

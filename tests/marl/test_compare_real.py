@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from qredit.marl.comparison import Comparison
-from qredit.marl.comparison_run import Contender, compare
+from qredit.marl.comparison_run import compare
+from qredit.marl.contenders import Contender
 from qredit.marl.jobs import JobProgress
 from qredit.marl.settings import TrainSettings
 from qredit.marl.tables import comparison_table

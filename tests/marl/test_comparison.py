@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from qredit.errors import ArtifactError, RunFolderError
-from qredit.marl.comparison import Comparison, Training, algorithm_row, read_training, reference_row
+from qredit.marl.aggregate import Estimate
+from qredit.marl.comparison import Comparison, Training, algorithm_row, read_training, reference_row, rows_of
 from qredit.marl.curves import LearningCurve
 from qredit.marl.statistics import RANGES, Interval
 from qredit.marl.tables import Table, comparison_table
@@ -58,6 +59,61 @@ def test_a_row_stands_beside_vdn_seed_by_seed() -> None:
     assert row.return_against_vdn.by_seed == pytest.approx({0: 0.1, 1: 0.1})
     assert row.area_against_vdn.verdict == "better"
     assert row.area_against_vdn.mean == pytest.approx(0.2)
+
+
+def test_a_row_says_how_probable_it_is_to_be_higher_than_vdn() -> None:
+    row = algorithm_row("qllm", QLLM, VDN)
+    # Returns 0.9, 0.7 against 0.8, 0.6: only 0.7 against 0.8 is lower. Areas 0.7, 0.6 lie above 0.5, 0.4.
+    assert row.improvement_over_vdn == Estimate(0.75, None)
+    assert row.area_improvement_over_vdn == Estimate(1.0, None)
+
+
+def test_three_seeds_of_both_give_that_probability_an_interval() -> None:
+    vdn = {**VDN, 2: training(0.7)}
+    row = algorithm_row("qllm", {**QLLM, 2: training(0.6)}, vdn)
+    assert row.improvement_over_vdn is not None
+    # 0.9 is above all three; 0.7 above 0.6 and level with 0.7; 0.6 level with 0.6: 3 + 1.5 + 0.5 of 9.
+    assert row.improvement_over_vdn.value == pytest.approx(5 / 9)
+    assert row.improvement_over_vdn.interval is not None
+    assert row.improvement_over_vdn.interval.low < 5 / 9 < row.improvement_over_vdn.interval.high
+
+
+def stochastic(final: float, sampled: float) -> Training:
+    found = training(final)
+    return replace(found, curve=replace(found.curve, sampled_return=np.array([0.0, sampled])))
+
+
+def test_sampled_returns_stand_beside_greedy_ones_and_change_none_of_them() -> None:
+    greedy = algorithm_row("ippo", VDN, VDN)
+    both = algorithm_row("ippo", {0: stochastic(0.8, 0.5), 1: stochastic(0.6, 0.4)}, VDN)
+    assert both.sampled_by_seed == {0: 0.5, 1: 0.4}
+    assert both.mean_sampled == pytest.approx(0.45)
+    assert both.sampled_interval is None
+    assert both.return_by_seed == greedy.return_by_seed
+    assert both.return_against_vdn == greedy.return_against_vdn
+    assert greedy.sampled_by_seed == {}
+    assert greedy.mean_sampled is None
+
+
+def test_table_and_csv_show_sampled_returns_where_there_are_some(comparison: Comparison) -> None:
+    assert "sampled_return" not in comparison.to_csv()
+    ippo = algorithm_row("ippo", {0: stochastic(0.8, 0.5), 1: stochastic(0.6, 0.4)}, VDN)
+    with_ippo = replace(comparison, rows=(*comparison.rows, ippo))
+    table = comparison_table(with_ippo)
+    place = [column.title for column in table.columns].index("sampled return")
+    assert [row[place] for row in table.rows] == ["-", "-", "-", "-", "0.45"]
+    assert any("actions drawn from the policy" in note for note in table.notes)
+    rows = list(csv.DictReader(io.StringIO(with_ippo.to_csv())))
+    assert [row["sampled_return"] for row in rows] == ["", "", "", "", "", "", "0.5", "0.4"]
+
+
+def test_rows_hold_the_references_around_the_algorithms() -> None:
+    trainings = {"qllm": QLLM, "vdn": VDN}
+    found = rows_of(trainings, random_return=0.1, optimum=1.0)
+    assert [row.name for row in found] == ["random policy", "qllm", "vdn", "optimum"]
+    assert found[1].return_against_vdn is not None
+    assert found[2].return_against_vdn is None
+    assert [row.name for row in rows_of({"qllm": QLLM}, random_return=0.1, optimum=None)] == ["random policy", "qllm"]
 
 
 def test_vdn_itself_stands_beside_nothing() -> None:
@@ -106,10 +162,10 @@ def test_the_table_shows_both_seeds_and_the_verdicts(comparison: Comparison) -> 
     table = comparison_table(comparison)
     assert table.title == "lbf-toy: 250,000 environment steps per training, seeds 0, 1"
     assert table.rows == (
-        ("random policy", "0.45", "-", "0.45", "-", "-", "-"),
-        ("vdn", "0.70", "0.80, 0.60", "0.45", "0.50, 0.40", "-", "10"),
-        ("qllm", "0.80", "0.90, 0.70", "0.65", "0.70, 0.60", "85%", "15"),
-        ("optimum", "1.00", "-", "1.00", "-", "-", "-"),
+        ("random policy", "0.45", "-", "0.45", "-", "-", "-", "-", "-"),
+        ("vdn", "0.70", "0.80, 0.60", "0.45", "0.50, 0.40", "-", "-", "-", "10"),
+        ("qllm", "0.80", "0.90, 0.70", "0.65", "0.70, 0.60", "0.75", "1.00", "85%", "15"),
+        ("optimum", "1.00", "-", "1.00", "-", "-", "-", "-", "-"),
     )
     assert table.verdicts == ("qllm beside vdn: final return +0.10, no difference shown; area +0.20, better",)
     assert all(len(row) == len(table.columns) for row in table.rows)
@@ -131,6 +187,20 @@ def test_the_table_shows_intervals_from_three_seeds_on(comparison: Comparison) -
     assert "[low, high]: 95 % bootstrap interval over 3 seeds." in table.notes
 
 
+def test_with_many_seeds_the_table_leaves_single_trainings_to_csv_and_picture(comparison: Comparison) -> None:
+    many = {seed: training(0.7) for seed in range(4)}
+    four = replace(comparison, seeds=(0, 1, 2, 3), rows=(algorithm_row("vdn", many, None),))
+    table = comparison_table(four)
+    assert [column.title for column in table.columns] == [
+        "algorithm",
+        "final return",
+        "area under curve",
+        "training [s]",
+    ]
+    assert any("`comparison.csv`" in note for note in table.notes)
+    assert four.to_csv().count("\nvdn,") == 4
+
+
 @pytest.mark.parametrize(
     ("value", "shown"), [(0.456, "0.46"), (-0.001, "0.00"), (-51.34, "-51.3"), (-169.7, "-170"), (9.999, "10.0")]
 )
@@ -143,7 +213,7 @@ def test_markdown_is_a_table_with_notes_below(comparison: Comparison) -> None:
     lines = comparison_table(comparison).to_markdown().splitlines()
     assert lines[0].startswith("**lbf-toy")
     assert lines[2].startswith("| algorithm | final return | by seed |")
-    assert lines[3] == "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"
+    assert lines[3] == "| --- |" + " ---: |" * 8
     assert lines[5].startswith("| vdn | 0.70 | 0.80, 0.60 |")
     assert lines[9].startswith("- ")
 

@@ -25,7 +25,8 @@ from qredit.errors import (
     UserError,
 )
 from qredit.marl.cores import quota_cores, usable_cores
-from qredit.marl.jobs import Job, JobProgress, run_jobs
+from qredit.marl.engines.local import run_jobs
+from qredit.marl.jobs import Job, JobProgress
 from qredit.marl.worker import error_from_json, error_to_json
 
 HERE = Path(__file__).parent
@@ -154,7 +155,7 @@ def test_an_interrupt_here_interrupts_the_jobs(tmp_path: Path) -> None:
 
 
 def test_a_job_that_does_not_obey_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qredit.marl.jobs.GRACE_SECONDS", 0.2)
+    monkeypatch.setattr("qredit.marl.engines.local.GRACE_SECONDS", 0.2)
 
     def press_ctrl_c(progress: JobProgress) -> None:
         if progress.state == "running":
@@ -170,7 +171,8 @@ def parent_of_one_job(tmp_path: Path) -> subprocess.Popen[bytes]:
     program = (
         f"import sys; sys.path.insert(0, {str(HERE)!r})\n"
         "from pathlib import Path\n"
-        "from qredit.marl.jobs import Job, run_jobs\n"
+        "from qredit.marl.engines.local import run_jobs\n"
+        "from qredit.marl.jobs import Job\n"
         f"folder = {str(tmp_path)!r}\n"
         "run_jobs([Job('toy', 'toy_work:linger', {'folder': folder}, 1, Path(folder) / 'log')], workers=1)\n"
     )

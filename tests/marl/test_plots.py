@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 import subprocess
 import sys
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +16,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from qredit.errors import RunFolderError, StorageError
-from qredit.marl.curves import LearningCurve, read_curve
-from qredit.marl.plots import COLOURS, learning_curves_figure, save_learning_curves
+from qredit.marl.curves import LearningCurve, Milestone, Reached, milestone, read_curve, time_to
+from qredit.marl.plots import (
+    COLOURS,
+    Panel,
+    learning_curves_figure,
+    looks_of,
+    panels_figure,
+    save_learning_curves,
+    save_vector,
+)
 
 
 def curve(*values: float, seconds_per_point: float = 2.0) -> LearningCurve:
@@ -115,6 +125,75 @@ def test_algorithms_differ_in_colour_and_in_line_style() -> None:
     assert vdn.get_linestyle() != qmix.get_linestyle()
 
 
+def with_sampled(found: LearningCurve) -> LearningCurve:
+    return replace(found, sampled_return=found.greedy_return / 2)
+
+
+def test_sampled_returns_have_a_row_of_their_own() -> None:
+    curves = {**TWO_SEEDS, "ippo": [with_sampled(found) for found in TWO_SEEDS["vdn"]]}
+    figure = learning_curves_figure(curves, task="toy", random_return=0.1)
+    greedy, _, sampled, _ = figure.axes
+    assert greedy.get_ylabel().endswith("(greedy)")
+    assert sampled.get_ylabel().endswith("(sampled)")
+    assert points(line(greedy, "ippo"))[1] == pytest.approx([0.2, 0.5, 0.8])
+    assert points(line(sampled, "ippo"))[1] == pytest.approx([0.1, 0.25, 0.4])
+    assert {str(drawn.get_label()) for drawn in sampled.get_lines() if not str(drawn.get_label()).startswith("_")} == {
+        "ippo",
+        "random policy",
+    }
+    assert line(greedy, "ippo").get_color() == line(sampled, "ippo").get_color()
+    assert legend_labels(figure) == ["vdn", "qmix", "ippo", "random policy"]
+
+
+FOURTEEN = [
+    *("iql", "vdn", "qmix", "qatten", "qplex", "qllm", "vmix"),
+    *("riit", "vmix-qllm", "riit-qllm", "ippo", "mappo", "coma", "maddpg"),
+]
+
+
+def test_fourteen_algorithms_all_look_different() -> None:
+    looks = looks_of(FOURTEEN)
+    assert len({(look.colour, look.marker) for look in looks.values()}) == 14
+    neighbours = list(looks.values())
+    assert all(a.colour != b.colour and a.style != b.style for a, b in pairwise(neighbours))
+
+
+@pytest.mark.parametrize("names", [FOURTEEN, [f"qllm-with-agents-permuted-{number}" for number in range(9)], ["x"]])
+def test_the_legend_fits_however_many_and_long_the_names_are(names: list[str]) -> None:
+    figure = learning_curves_figure(dict.fromkeys(names, TWO_SEEDS["vdn"]), task="toy", random_return=0.4, optimum=1.0)
+    figure.draw_without_rendering()
+    legend = figure.legends[0].get_window_extent()
+    assert legend.x0 >= 0
+    assert legend.x1 <= figure.get_size_inches()[0] * figure.dpi
+
+
+def test_in_a_crowd_no_bands_are_drawn_and_the_title_claims_none() -> None:
+    figure = learning_curves_figure(dict.fromkeys(FOURTEEN, TWO_SEEDS["vdn"]), task="toy")
+    assert len(panels(figure)[0].collections) == 0
+    assert figure.get_suptitle().endswith("mean and single seeds")
+    # Every seed is there all the same: two thin lines and a thick one for each.
+    assert len(panels(figure)[0].get_lines()) == 3 * 14
+
+
+def test_several_tasks_stand_below_each_other_with_the_same_looks() -> None:
+    figure = panels_figure([Panel("a", TWO_SEEDS), Panel("b", {"qmix": TWO_SEEDS["qmix"]})])
+    first, _, second, _ = figure.axes
+    assert first.get_title(loc="left") == "a, greedy"
+    assert second.get_title(loc="left") == "b, greedy"
+    assert line(first, "qmix").get_color() == line(second, "qmix").get_color() == COLOURS[1]
+    assert figure.get_suptitle().startswith("2 tasks: ")
+
+
+def test_a_vector_picture_is_a_pdf_with_the_same_bytes_each_time(tmp_path: Path) -> None:
+    for name in ("a.pdf", "b.pdf"):
+        save_vector(tmp_path / name, learning_curves_figure(TWO_SEEDS, task="toy"))
+    content = (tmp_path / "a.pdf").read_bytes()
+    assert content.startswith(b"%PDF")
+    assert b"/CIDFontType2" in content  # TrueType, not the Type 3 fonts that publishers refuse
+    assert b"/Type3" not in content
+    assert content == (tmp_path / "b.pdf").read_bytes()
+
+
 def test_legend_and_labels_lie_within_the_picture_and_cover_no_curve() -> None:
     figure = learning_curves_figure(TWO_SEEDS, task="toy", random_return=0.45, optimum=1.0)
     figure.draw_without_rendering()
@@ -161,9 +240,40 @@ def test_a_curve_is_read_from_metrics(tmp_path: Path) -> None:
     assert found.area == 0.5
 
 
+def test_sampled_returns_are_read_where_the_policy_is_stochastic(tmp_path: Path) -> None:
+    head = "environment_steps,seconds,greedy_return,sampled_return\n"
+    (tmp_path / "metrics.csv").write_text(head + "0,0,0.5,0.25\n10,1,1.0,0.75\n")
+    found = read_curve(tmp_path)
+    assert found.sampled_return is not None
+    assert found.sampled_return.tolist() == [0.25, 0.75]
+    assert found.greedy_return.tolist() == [0.5, 1.0]
+    (tmp_path / "metrics.csv").write_text(head + "0,0,0.5,\n10,1,1.0,\n")
+    assert read_curve(tmp_path).sampled_return is None
+
+
+def test_a_return_is_reached_at_the_first_evaluation_that_has_it() -> None:
+    # Points at 0, 1000, 2000 steps and 0, 2, 4 s; nothing is interpolated.
+    assert time_to(curve(0.1, 0.5, 0.9), 0.5) == Reached(1000, 2)
+    assert time_to(curve(0.1, 0.5, 0.9), 0.6) == Reached(2000, 4)
+    assert time_to(curve(0.1, 0.9, 0.2), 0.9) == Reached(1000, 2)
+    assert time_to(curve(0.7, 0.5, 0.9), 0.6) == Reached(0, 0)
+    assert time_to(curve(0.1, 0.5, 0.9), 0.95) is None
+
+
+def test_a_seed_that_never_gets_there_counts_as_the_latest() -> None:
+    there, late, never = curve(0.1, 0.5, 0.9), curve(0.1, 0.2, 0.9), curve(0.1, 0.2, 0.3)
+    assert milestone([never, there, late], 0.5) == Milestone(2, 3, 2000, 4)
+    assert milestone([never, never, there], 0.5) == Milestone(1, 3, None, None)
+    # Of an even number the median lies between the middle two.
+    assert milestone([there, late], 0.5) == Milestone(2, 2, 1500, 3)
+    assert milestone([there, never], 0.5) == Milestone(1, 2, None, None)
+
+
 @pytest.mark.parametrize(
     "content",
     [
+        "environment_steps,seconds,greedy_return,sampled_return\n0,0,0.5,0.5\n10,1,0.5,\n",
+        "environment_steps,seconds,greedy_return,sampled_return\n0,0,0.5,nan\n10,1,0.5,0.5\n",
         "",
         "environment_steps,seconds,greedy_return\n",
         "environment_steps,seconds\n0,0\n1,1\n",

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from qredit.credit import CreditGraph
     from tests.marl.conftest import Graphs
 
-N, A, S, O, T = 2, 3, 4, 3, 4
+N, A, S, T = 2, 3, 4, 4
+OBSERVATION = 3
 SETTINGS = TrainSettings(algorithm="ippo", hidden_size=8, standardise_rewards=False, learning_rate=1e-2)
 
 
@@ -33,7 +34,7 @@ class Sizes:
     """Nothing but the sizes of an environment."""
 
     layout = StateLayout((StateField("number", (S,), "-", 0, 1, "Numbers.", ("x",)),))
-    n_agents, n_actions, observation_size, time_limit = N, A, O, T
+    n_agents, n_actions, observation_size, time_limit = N, A, OBSERVATION, T
 
 
 def problem(settings: TrainSettings = SETTINGS, credit: CreditGraph | None = None) -> Problem:
@@ -46,7 +47,7 @@ def batch(seed: int = 0, lengths: tuple[int, ...] = (4, 2, 3)) -> Episodes:
     e = len(lengths)
     filled = torch.arange(T) < torch.tensor(lengths)[:, None]
     return Episodes(
-        observations=torch.randn(e, T + 1, N, O, generator=rng),
+        observations=torch.randn(e, T + 1, N, OBSERVATION, generator=rng),
         states=torch.rand(e, T + 1, S, generator=rng),
         available_actions=torch.ones(e, T + 1, N, A, dtype=torch.bool),
         actions=torch.randint(0, A, (e, T, N), generator=rng),
@@ -121,7 +122,7 @@ def test_an_action_that_paid_becomes_more_likely() -> None:
 def test_whose_critic_sees_what(kind: type[IPPO]) -> None:
     made, episodes = kind(problem()), batch()
     inputs = made.critic_inputs(episodes)
-    expected = (3, T + 1, N, O if kind is IPPO else S)
+    expected = (3, T + 1, N, OBSERVATION if kind is IPPO else S)
     assert inputs.shape == expected
     if kind is MAPPO:
         assert torch.equal(inputs[:, :, 0], inputs[:, :, 1])

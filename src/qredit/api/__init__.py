@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from qredit.api.fidelity import measure_fidelity as measure_fidelity
     from qredit.api.generation import generate as generate
     from qredit.api.inspection import inspect_run as inspect_run
+    from qredit.api.reporting import report as report
     from qredit.api.subjects import load_subject as load_subject
     from qredit.api.training import compare as compare
     from qredit.api.training import train as train
@@ -28,6 +29,7 @@ __getattr__, __dir__ = lazy_exports(
         "load_subject": ".subjects",
         "measure_fidelity": ".fidelity",
         "quickstart": ".walkthrough",
+        "report": ".reporting",
         "train": ".training",
     },
 )

@@ -34,7 +34,7 @@ def find_mixer(name: str, task: Task) -> Artifact:
             cause=f"its kind is `{artifact.kind}`, training needs `credit`",
             remedy="Give an artifact that `qredit generate` made.",
         )
-    made_for, has = _layout_of(artifact), layout_of(task)
+    made_for, has = own_layout(artifact), layout_of(task)
     if made_for != has:
         raise ArtifactError(
             f"artifact `{artifact.path}`",
@@ -67,7 +67,12 @@ def artifact_folder(name: str) -> Path:
     return path
 
 
-def _layout_of(artifact: Artifact) -> StateLayout | None:
+def own_layout(artifact: Artifact) -> StateLayout | None:
+    """The layout that an artifact brings; None if it has none.
+
+    Raises:
+        ArtifactError: it is malformed.
+    """
     data = artifact.files.get("layout.json")
     if data is None:
         return None

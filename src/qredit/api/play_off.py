@@ -44,7 +44,8 @@ def require_trainable(kind: Kind, task: Task) -> None:
 
 def play_off_of(kind: Kind, task: Task, n_agents: int, steps: int, run: Run) -> PlayOff:
     """A play-off of `steps` environment steps per candidate and seed; trainings are kept in the run folder."""
-    from qredit.marl.comparison_run import Contender, compare
+    from qredit.marl.comparison_run import compare
+    from qredit.marl.contenders import Contender
     from qredit.marl.settings import TrainSettings
     from qredit.runs import Run as RunFolder
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qredit.api.artifacts import find_mixer
 from qredit.artifact import CREDIT_GRAPH
-from qredit.errors import ConfigurationError
-from qredit.marl.algorithms import algorithm_named, algorithm_of
+from qredit.marl.algorithms import algorithm_of
 from qredit.marl.settings import TrainSettings
 from qredit.runs import Run, create_run, open_run
 from qredit.task import load_task
@@ -45,7 +44,7 @@ def train(
     Args:
         task_name: built-in task or task file, with an environment.
         settings: the settings.
-        mixer: artifact for `qllm`: its folder, the run that made it, or `builtin`.
+        mixer: artifact for an algorithm that needs one: its folder, the run that made it, or `builtin`.
         resume: training run to go on with, exactly where its checkpoint stands.
         on_start: told of the run folder.
         on_progress: told of (environment steps done, in all).
@@ -56,11 +55,11 @@ def train(
     from qredit.marl import train as train_one
 
     task = load_task(task_name)
-    algorithm_of(settings, has_credit=mixer is not None)
+    algorithm = algorithm_of(settings, has_credit=mixer is not None)
     artifact = None if mixer is None else find_mixer(mixer, task)
     record = {
         "task": task.model_dump(mode="json"),
-        "training": asdict(settings),
+        "training": {**asdict(settings), "own": asdict(algorithm.options(settings))},
         "mixer_sha256": None if artifact is None else artifact.manifest["files"][CREDIT_GRAPH],
     }
     run = open_run(resume, kind="train") if resume else create_run("train", f"{task.name}-{settings.algorithm}", record)
@@ -84,6 +83,8 @@ def compare(
     settings: TrainSettings,
     *,
     mixer: str | None = None,
+    shares: str | None = None,
+    placebos: bool = False,
     jobs: int | None = None,
     resume: str | Path | None = None,
     on_start: Callable[[Run], None] = lambda run: None,
@@ -93,10 +94,12 @@ def compare(
 
     Args:
         task_name: built-in task or task file, with an environment.
-        algorithms: names; those that need a credit function get the one of `mixer`.
+        algorithms: contenders as `qredit.marl.contenders` writes them, such as `qllm` or `qllm+placebo=random`.
         seeds: the seeds.
         settings: the settings of all; algorithm and seed are replaced.
-        mixer: artifact: its folder, the run that made it, or `builtin`.
+        mixer: artifact for algorithms that mix with a credit function: its folder, the run that made it, or `builtin`.
+        shares: artifact for algorithms that learn from shares of the reward.
+        placebos: whether each contender with a credit function brings its four placebos.
         jobs: trainings at the same time; `None` for as many as there are cores.
         resume: comparison run to go on with.
         on_start: told of the run folder.
@@ -105,20 +108,14 @@ def compare(
     Raises:
         QreditError: names that do not exist, an artifact for another task, settings that differ from the run's, ...
     """
-    from qredit.marl.comparison_run import Contender
     from qredit.marl.comparison_run import compare as compare_all
+    from qredit.marl.contenders import parse_contender, with_placebos
 
     task = load_task(task_name)
-    needing = [name for name in algorithms if algorithm_named(name).credit_forms(settings)]
-    if needing and mixer is None:
-        raise ConfigurationError(
-            f"algorithm `{needing[0]}`", cause="it needs a credit function", remedy="Give --mixer ARTIFACT or builtin."
-        )
-    artifact = find_mixer(mixer, task) if mixer is not None and needing else None
-    contenders = [
-        Contender(name, replace(settings, algorithm=name), artifact.path if artifact and name in needing else None)
-        for name in algorithms
-    ]
+    names = with_placebos(algorithms) if placebos else algorithms
+    weights_path = find_mixer(mixer, task).path if mixer is not None else None
+    shares_path = find_mixer(shares, task).path if shares is not None else None
+    contenders = [parse_contender(name, settings, mixer=weights_path, shares=shares_path) for name in names]
     run = open_run(resume, kind="compare") if resume else create_run("compare", task.name, {"seeds": list(seeds)})
     on_start(run)
     with run.writing():

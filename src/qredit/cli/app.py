@@ -7,7 +7,21 @@ from typing import Annotated
 import typer
 
 import qredit
-from qredit.cli import checking, doctor, fidelity, generation, init, inspection, listing, quickstart, training, transfer
+from qredit.cli import (
+    algorithms,
+    checking,
+    doctor,
+    exporting,
+    fidelity,
+    generation,
+    init,
+    inspection,
+    listing,
+    quickstart,
+    reporting,
+    training,
+    transfer,
+)
 
 app = typer.Typer(
     name="qredit",
@@ -34,5 +48,19 @@ def root(
     """Language models write the credit assignment of a cooperative multi-agent team; PyTorch trains against it."""
 
 
-for module in (quickstart, listing, init, generation, checking, transfer, fidelity, training, inspection, doctor):
+for module in (
+    quickstart,
+    listing,
+    init,
+    generation,
+    checking,
+    transfer,
+    exporting,
+    fidelity,
+    algorithms,
+    training,
+    reporting,
+    inspection,
+    doctor,
+):
     module.register(app)

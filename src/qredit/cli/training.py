@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,28 +19,39 @@ if TYPE_CHECKING:
     from qredit.marl.jobs import JobProgress
 
 MOST_SEEDS = 1000
+_ALGORITHMS_HELP = (
+    "Algorithms, with commas between; settings that only one shall have behind plus signs: qllm+placebo=random."
+)
 MixerOption = Annotated[
-    str | None, typer.Option(help="Credit function for qllm: folder of an artifact, name of a run, or `builtin`.")
+    str | None,
+    typer.Option(help="Credit function to train with: folder of an artifact, name of a run, or `builtin`."),
+]
+OwnOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Option of an algorithm's own, NAME=VALUE; `algorithms NAME` lists them. Repeatable."),
 ]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    command(app, "train")(with_settings("settings", TrainSettings)(train))
-    command(app, "compare")(with_settings("settings", TrainSettings, leave_out=("algorithm", "seed"))(compare))
+    command(app, "train")(with_settings("settings", TrainSettings, leave_out=("own",))(train))
+    command(app, "compare")(with_settings("settings", TrainSettings, leave_out=("algorithm", "seed", "own"))(compare))
 
 
 def train(
     task: Annotated[str, typer.Argument(help="Built-in task, or the path of a task file with an environment.")],
     settings: TrainSettings,
     mixer: MixerOption = None,
+    own: OwnOption = None,
     resume: Annotated[str | None, typer.Option(help="Training run to go on with, with the same settings.")] = None,
     trust_env: TrustEnvOption = False,
     json_output: JsonOption = False,
 ) -> None:
     """Train one algorithm on a task. The language model's Python is never executed here."""
     from qredit import api
+    from qredit.marl.contenders import parse_own
 
+    settings = replace(settings, own=parse_own(own or [], [settings.algorithm]))
     with _progress() as progress:
         bar = progress.add_task(f"{settings.algorithm} seed {settings.seed}", total=settings.total_steps)
         trained = api.train(
@@ -62,6 +74,8 @@ def train(
         ),
         soft_wrap=True,
     )
+    if result.final_sampled_return is not None:
+        out().print(plain(f"sampled return {result.final_sampled_return:.3f}: actions drawn from the policy"))
     if result.vdn_difference is not None:
         out().print(plain(f"the credit differs from VDN in {100 * result.vdn_difference:.1f} % of the visited states"))
     out().print(
@@ -72,9 +86,16 @@ def train(
 def compare(
     task: Annotated[str, typer.Argument(help="Built-in task, or the path of a task file with an environment.")],
     settings: TrainSettings,
-    algorithms: Annotated[str, typer.Option(help="Algorithms, with commas between.")] = "vdn,qmix,qllm",
+    algorithms: Annotated[str, typer.Option(help=_ALGORITHMS_HELP)] = "vdn,qmix,qllm",
     seeds: Annotated[str, typer.Option(help="Seeds, with commas between, or a range such as 0-4.")] = "0-4",
     mixer: MixerOption = None,
+    shares: Annotated[
+        str | None, typer.Option(help="Artifact of the kind `shares`, for contenders with rewards=shares.")
+    ] = None,
+    placebos: Annotated[
+        bool, typer.Option("--placebos", help="Train each credit function's four placebos too.")
+    ] = False,
+    own: OwnOption = None,
     jobs: Annotated[int | None, typer.Option(help="Trainings at the same time; default: one per core.", min=1)] = None,
     resume: Annotated[str | None, typer.Option(help="Comparison to go on with, with the same settings.")] = None,
     trust_env: TrustEnvOption = False,
@@ -82,14 +103,19 @@ def compare(
 ) -> None:
     """Train several algorithms with identical settings, and show what that shows: table and learning curves."""
     from qredit import api
+    from qredit.marl.contenders import parse_own
 
+    names = [name.strip() for name in algorithms.split(",") if name.strip()]
+    settings = replace(settings, own=parse_own(own or [], [name.partition("+")[0] for name in names]))
     with Bars() as bars:
         comparison = api.compare(
             task,
-            [name.strip() for name in algorithms.split(",") if name.strip()],
+            names,
             parse_seeds(seeds),
             settings,
             mixer=mixer,
+            shares=shares,
+            placebos=placebos,
             jobs=jobs,
             resume=resume,
             on_start=lambda run: bars.note(f"run {run.path}"),

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 
 import torch
 from torch import Tensor
 
-from qredit.credit.opset import DTYPES, INTEGER_OPS, MEMORY_FORMATS, Operation, Parameter, operations
+from qredit.credit.opset import INTEGER_OPS, operations
+from qredit.credit.plain_call import Call, dtype_text
 from qredit.credit.schema import Argument, Node, Ref
 
 OLDEST = (1, 10)
@@ -27,70 +26,9 @@ _SPREAD: Mapping[str, str] = MappingProxyType(
     {"_unsafe_view": "reshape", "expand": "expand", "permute": "permute", "repeat": "repeat", "view": "reshape"}
 )
 """Methods whose list of numbers is written without brackets. `reshape` is `view` wherever a view is possible."""
-_INTEGER = MappingProxyType(dict(zip(INTEGER_OPS, "+ - * // %".split(), strict=True)))
+_INTEGER = MappingProxyType(dict(zip(INTEGER_OPS, ("+", "-", "*", "//", "%"), strict=True)))
 _ALL_DIMS = frozenset({"aten.mean.dim", "aten.sum.dim_IntList"})
 _LATER: Mapping[str, tuple[int, int]] = MappingProxyType({"aten.round.decimals": (1, 11)})
-
-
-@dataclass(frozen=True)
-class Call:
-    """A node with what is known of its arguments."""
-
-    operation: Operation
-    """What it calls."""
-    values: Mapping[str, Argument]
-    """Arguments by name; those that are None are left out."""
-    name_of: Callable[[Ref], str]
-    """How a reference is written."""
-    tensor_of: Callable[[Ref], Tensor]
-    """A tensor of the shape and dtype of what a reference names."""
-    dtype: torch.dtype | None
-    """The result's dtype; None for an integer."""
-
-    @property
-    def packet(self) -> str:
-        """The operation's name without the overload."""
-        return self.operation.name.split(".")[1]
-
-    def text(self, name: str) -> str:
-        """An argument as Python."""
-        parameter = next(p for p in self.operation.parameters if p.name == name)
-        return self.written(parameter, self.values[name])
-
-    def written(self, parameter: Parameter, value: Argument) -> str:
-        """A value of a parameter as Python."""
-        if isinstance(value, str):
-            if parameter.type == "ScalarType":
-                return dtype_text(DTYPES[value])
-            return f"torch.{value}" if value in MEMORY_FORMATS else repr(value)
-        if isinstance(value, tuple):
-            entries = [self.written(parameter, v) for v in value]
-            return f"({', '.join(entries)}{',' * (len(entries) == 1)})"
-        return self.name_of(value) if isinstance(value, Ref) else number_text(value)
-
-    def operand(self, name: str) -> str:
-        """An argument beside an infix operator."""
-        text = self.text(name)
-        return f"({text})" if text.startswith("-") else text
-
-    def dim(self, name: str = "dim", default: int = 0) -> int:
-        """A dimension of `self`, counted from the front."""
-        dim = self.values.get(name, default)
-        assert isinstance(dim, int)
-        return dim % max(self.rank, 1)
-
-    @property
-    def rank(self) -> int:
-        """Dimensions of `self`."""
-        source = self.values["self"]
-        assert isinstance(source, Ref)
-        return self.tensor_of(source).dim()
-
-    def call(self, function: str, leave_out: Sequence[str] = (), **further: str) -> str:
-        """A call with the required arguments in order and the others by name."""
-        given = [p for p in self.operation.parameters if p.name in self.values and p.name not in leave_out]
-        texts = [self.text(p.name) if p.required and not p.keyword else f"{p.name}={self.text(p.name)}" for p in given]
-        return f"{function}({', '.join([*texts, *(f'{name}={text}' for name, text in further.items())])})"
 
 
 def expression(
@@ -118,18 +56,6 @@ def torch_version(node: Node) -> tuple[int, int]:
     if node.op.startswith("aten.gelu.") and values.get("approximate", "none") != "none":
         return (1, 12)
     return _LATER.get(node.op, OLDEST)
-
-
-def dtype_text(dtype: torch.dtype) -> str:
-    """A dtype as Python."""
-    return str(dtype)
-
-
-def number_text(value: bool | int | float | None) -> str:
-    """A number as Python that gives the very number."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return f"{'-' if value < 0 else ''}math.{'nan' if math.isnan(value) else 'inf'}"
-    return repr(value)
 
 
 def _given(node: Node) -> dict[str, Argument]:
@@ -257,6 +183,21 @@ def _squeeze_dims(c: Call) -> str:
     return c.text("self") + "".join(f".squeeze({d})" for d in places)
 
 
+def _where(c: Call) -> str:
+    """Old versions neither promote dtypes here nor take a number beside a tensor."""
+    texts = [c.text("condition")]
+    tensor = next((c.text(n) for n in ("self", "other") if c.is_tensor(n)), None)
+    for name in ("self", "other"):
+        value, text = c.values[name], c.text(name)
+        if c.is_tensor(name):
+            assert isinstance(value, Ref)
+            text += f".to({_dtype(c)})" if c.tensor_of(value).dtype != c.dtype else ""
+        elif tensor is not None:
+            text = f"{tensor}.new_full((), {text}, dtype={_dtype(c)})"
+        texts.append(text)
+    return f"torch.where({', '.join(texts)})"
+
+
 def _converted(c: Call) -> str:
     return f"{c.text('self')}.to({c.text('dtype')})" if "dtype" in c.values else f"{c.text('self')}.clone()"
 
@@ -290,6 +231,7 @@ _SPECIAL: Mapping[str, Callable[[Call], str]] = MappingProxyType(
         "sub": _sum("-"),
         "sym_size": lambda c: f"{c.text('self')}.size({c.text('dim')})",
         "var": _deviation,
+        "where": _where,
         **dict.fromkeys(_ALL_DIMS, _all_dims),
     }
 )
