@@ -15,6 +15,7 @@ from qredit.errors import ArtifactError, RunFolderError
 from qredit.marl.aggregate import Estimate
 from qredit.marl.comparison import Comparison, Training, algorithm_row, read_training, reference_row, rows_of
 from qredit.marl.curves import LearningCurve
+from qredit.marl.placebos import placebo_verdicts
 from qredit.marl.statistics import RANGES, Interval
 from qredit.marl.tables import Table, comparison_table
 
@@ -185,6 +186,27 @@ def test_the_table_shows_intervals_from_three_seeds_on(comparison: Comparison) -
     table = comparison_table(three)
     assert table.rows[0][1] == "0.70 [0.60, 0.80]"
     assert "[low, high]: 95 % bootstrap interval over 3 seeds." in table.notes
+
+
+def test_a_credit_function_stands_beside_its_placebos(comparison: Comparison) -> None:
+    # Areas of QLLM are 0.7 and 0.6; returns 0.9 and 0.7.
+    lower = {0: training(0.5, area=0.5), 1: training(0.6, area=0.4)}
+    equal = {0: training(0.8, area=0.5), 1: training(0.8, area=0.3)}
+    rows = (
+        *comparison.rows,
+        algorithm_row("qllm+placebo=uniform", lower, VDN),
+        algorithm_row("qllm+placebo=random", equal, VDN),
+        algorithm_row("vdn+placebo=of-another", equal, VDN),
+    )
+    verdicts = comparison_table(replace(comparison, rows=rows[:-1])).verdicts
+    assert verdicts[-2:] == (
+        "qllm beside its placebos, final return: better: uniform; no difference shown: random. "
+        "That its credit helps is not shown.",
+        "qllm beside its placebos, area: better: uniform, random. That its credit helps is shown.",
+    )
+    assert len(verdicts) == 5
+    assert placebo_verdicts(comparison.rows) == ()
+    assert [text.partition(" ")[0] for text in placebo_verdicts(rows)] == ["vdn", "vdn", "qllm", "qllm"]
 
 
 def test_with_many_seeds_the_table_leaves_single_trainings_to_csv_and_picture(comparison: Comparison) -> None:

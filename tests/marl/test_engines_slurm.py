@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import pickletools
 from collections.abc import Callable
@@ -98,13 +99,15 @@ def test_no_slurm_on_this_machine_is_one_clear_error(tmp_path: Path, monkeypatch
 class Slurm:
     """Stand-ins for SLURM's commands; `sbatch` runs what it gets at once, in the background."""
 
+    _ids = itertools.count(77)  # submitit remembers for the whole process what it has heard of a job
+
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder, self.id = folder, next(self._ids)
         folder.mkdir()
         self.command("srun", 'while [ "${1#-}" != "$1" ]; do case "$1" in --output|--error) shift;; esac; shift; done\n"$@"')
         self.command("scancel", "exit 0")
         self.state("PENDING")
-        self.command("sbatch", f'echo x >> "{folder}/calls"; cp "$1" "{folder}/script"; echo "Submitted batch job 77"')
+        self.command("sbatch", f'echo x >> "{folder}/calls"; cp "$1" "{folder}/script"; echo "Submitted batch job {self.id}"')
 
     def command(self, name: str, body: str) -> None:
         (self.folder / name).write_text(f"#!/bin/bash\n{body}\n")
@@ -112,7 +115,7 @@ class Slurm:
 
     def state(self, state: str) -> None:
         """What `sacct` says of all jobs."""
-        lines = "".join(f"\\n{job}|{state}|node1" for job in ("77", "77_0", "77_1"))
+        lines = "".join(f"\\n{job}|{state}|node1" for job in (self.id, f"{self.id}_0", f"{self.id}_1"))
         self.command("sacct", f"printf 'JobID|State|NodeList{lines}\\n'")
 
     @property
@@ -137,7 +140,7 @@ def test_a_refused_submission_says_what_sbatch_says(tmp_path: Path, slurm: Slurm
 def test_jobs_are_one_array_with_the_options_given(tmp_path: Path, slurm: Slurm) -> None:
     jobs = [make_job(tmp_path, seed=seed) for seed in range(2)]
     made = engine(tmp_path, "slurm_partition=gpu,slurm_account=lab,timeout_min=90")
-    assert made.submit(jobs, workers=1) == {"count-0": "77_0", "count-1": "77_1"}
+    assert made.submit(jobs, workers=1) == {"count-0": f"{slurm.id}_0", "count-1": f"{slurm.id}_1"}
     script = (slurm.folder / "script").read_text()
     for line in ("--partition=gpu", "--account=lab", "--time=90", "--cpus-per-task=1", "--array=0-1%1"):
         assert f"#SBATCH {line}\n" in script
@@ -158,7 +161,7 @@ def test_a_sweep_left_alone_is_collected_later(tmp_path: Path, slurm: Slurm) -> 
     job = make_job(tmp_path, seed=4)
     engine(tmp_path, "timeout_min=90").submit([job], workers=None)
     script = slurm.folder / "script"
-    environment = {"SLURM_JOB_ID": "77", "SLURM_NTASKS": "1", "SLURM_PROCID": "0", "SLURM_LOCALID": "0"}
+    environment = {"SLURM_JOB_ID": str(slurm.id), "SLURM_NTASKS": "1", "SLURM_PROCID": "0", "SLURM_LOCALID": "0"}
 
     def start_it(progress: JobProgress) -> None:
         if progress.state == "waiting":
@@ -170,5 +173,5 @@ def test_a_sweep_left_alone_is_collected_later(tmp_path: Path, slurm: Slurm) -> 
 
 def test_a_job_that_slurm_has_ended_in_silence_says_how(tmp_path: Path, slurm: Slurm) -> None:
     slurm.state("OUT_OF_MEMORY")
-    with pytest.raises(InfrastructureError, match="SLURM calls its job 77 OUT_OF_MEMORY"):
+    with pytest.raises(InfrastructureError, match=f"SLURM calls its job {slurm.id} OUT_OF_MEMORY"):
         engine(tmp_path, "settle_seconds=0.1").run([make_job(tmp_path)], workers=None, on_progress=lambda progress: None)
