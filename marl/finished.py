@@ -16,7 +16,7 @@ from qredit.runs import Run
 
 DATA = "comparison.json"
 # Names become file names here and words in LaTeX there, and the folder may come from a stranger.
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,99}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+=-]{0,199}")
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from qredit.marl.aggregate import Estimate
 from qredit.marl.comparison import BASELINE, Comparison, Row
 from qredit.marl.curves import Milestone
+from qredit.marl.placebos import placebo_verdicts
 from qredit.marl.statistics import Difference, Interval
 
 NOT_APPLICABLE = "-"
@@ -72,7 +73,10 @@ def comparison_table(comparison: Comparison, *, threshold: Threshold | None = No
         title=f"{comparison.task}: {comparison.environment_steps:,} environment steps per training, seeds {seeds}",
         columns=tuple(column for column, _ in shown),
         rows=tuple(tuple(cell(row) for _, cell in shown) for row in comparison.rows),
-        verdicts=tuple(_verdict(row) for row in comparison.rows if row.return_against_vdn),
+        verdicts=(
+            *(_verdict(row) for row in comparison.rows if row.return_against_vdn),
+            *placebo_verdicts(comparison.rows),
+        ),
         notes=_notes(comparison, threshold),
     )
 

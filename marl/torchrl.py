@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 from torch import Tensor
@@ -32,16 +32,16 @@ class QreditMixer(Mixer):  # type: ignore[misc]  # TorchRL has no types
         super().__init__(n_agents=mixer.n_agents, needs_state=True, state_shape=torch.Size([state_size]), device=device)
         self.credit_mixer = mixer
 
-    @staticmethod
+    @classmethod
     def load(
-        path: Path | str, *, bias: Literal["function", "none"] = "function", device: torch.device | str = "cpu"
-    ) -> QreditMixer:
+        cls, path: Path | str, *, bias: Literal["function", "none"] = "function", device: torch.device | str = "cpu"
+    ) -> Self:
         """Load an artifact; see `load_mixer`.
 
         Raises:
             ArtifactError: missing, damaged or forged, or no credit artifact.
         """
-        return QreditMixer(load_mixer(path, bias=bias), device=device)
+        return cls(load_mixer(path, bias=bias), device=device)
 
     def mix(self, chosen_action_value: Tensor, state: Tensor) -> Tensor:
         """`Q_tot [*B, 1]` of `chosen_action_value [*B, N, 1]` and `state [*B, S]`."""

@@ -17,6 +17,9 @@ class QPLEXOptions:
 
     heads: int = 4
     """Heads of attention from which the advantages' weights come."""
+    stop_gradient: bool = True
+    """Whether agents learn from the first sum alone, as in the authors' code; without it a supervised fit of a game
+    whose payoffs are not monotone gets there far more often."""
 
     def __post_init__(self) -> None:
         if self.heads < 1:
@@ -41,4 +44,5 @@ class QPLEX(ValueDecomposition):
             n_actions=problem.sizes.n_actions,
             heads=own.heads,
             hypernet_size=problem.settings.hypernet_size,
+            stop_gradient=own.stop_gradient,
         )

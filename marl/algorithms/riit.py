@@ -32,18 +32,15 @@ class RIITOptions:
 
     td_lambda: float = 0.6
     """Decay of the TD(lambda) targets, on what the present policy has played."""
-    off_policy_updates: int = 1
-    """Critic's steps after each collection on `batch_episodes` episodes out of the replay buffer, towards TD(0)
-    targets; 0 for none."""
+    off_policy: bool = True
+    """Whether the critic learns from replayed episodes, too: `updates_per_collection` steps towards TD(0) targets."""
     entropy_coefficient: float = 0.03
     """Weight of the policy's entropy, which is divided by its own present value."""
 
     def __post_init__(self) -> None:
-        if not (0 <= self.td_lambda <= 1 and self.off_policy_updates >= 0):
+        if not 0 <= self.td_lambda <= 1:
             raise ConfigurationError(
-                f"RIIT options {self}",
-                cause="off_policy_updates must not be negative, td_lambda in [0, 1]",
-                remedy="Correct these options.",
+                f"RIIT options {self}", cause="td_lambda must be in [0, 1]", remedy="Correct this option."
             )
 
 
@@ -61,7 +58,7 @@ class RIIT(MixedCritic):
         self.own: RIITOptions = self.options(problem.settings)
         self.target_critic = deepcopy(self.critic).requires_grad_(False)
         self.replay: ReplayBuffer | None = None
-        if self.own.off_policy_updates:
+        if self.own.off_policy:
             self.replay = replay_for(problem, credit_size=self.mixer.credit_size)
 
     def make_agent_critic(self, problem: Problem) -> AgentNetwork:
@@ -106,7 +103,7 @@ class RIIT(MixedCritic):
         settings = self.settings
         if self.replay is None or len(self.replay) < settings.batch_episodes:
             return
-        for k in range(self.own.off_policy_updates):
+        for k in range(settings.updates_per_collection):
             rng = generator(Stream.REPLAY, settings.seed, updates + k)
             yield self.replay.sample(settings.batch_episodes, rng).to(self.problem.device)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from qredit.marl.cores import usable_cores
 from qredit.marl.engines.attempt import run_attempt
 from qredit.marl.engines.dispatch import Ended, run_on
 from qredit.marl.engines.options import number, refuse_unknown, require_package
-from qredit.marl.engines.tickets import Ticket
+from qredit.marl.engines.tickets import Ticket, read_progress
 from qredit.marl.jobs import Job, OnProgress
 from qredit.marl.worker import GRACE_SECONDS, error_from_json
 
@@ -69,6 +70,7 @@ class _RayCluster:
 
         self._ray: Any = ray
         self._refs: dict[str, Any] = {}
+        self._tickets: dict[str, Ticket] = {}
         # An error of the job is a value; only the loss of its process or machine is Ray's to handle.
         self._attempt = ray.remote(
             num_cpus=engine.num_cpus,
@@ -79,6 +81,7 @@ class _RayCluster:
 
     def submit(self, tickets: Sequence[Ticket]) -> None:
         for ticket in tickets:
+            self._tickets[ticket.submission] = ticket
             self._refs[ticket.submission] = self._attempt.options(name=ticket.job.name).remote(ticket.to_json())
 
     def wait(self) -> None:
@@ -99,8 +102,14 @@ class _RayCluster:
     def stop(self) -> None:
         for reference in self._refs.values():
             self._ray.cancel(reference, force=False)
-        if self._refs:  # what does not obey ends with the connection
-            self._ray.wait(list(self._refs.values()), num_returns=len(self._refs), timeout=GRACE_SECONDS + 1)
+        # Ray calls a task cancelled as soon as it is told to be, and the end of the connection kills it.
+        deadline = time.monotonic() + GRACE_SECONDS + 1
+        while any(map(self._is_running, self._refs)) and time.monotonic() < deadline:
+            time.sleep(0.1)
+
+    def _is_running(self, submission: str) -> bool:
+        progress = read_progress(self._tickets[submission])
+        return progress is not None and progress.state == "running"
 
 
 def _lost(ticket: Ticket, error: Exception) -> InfrastructureError:

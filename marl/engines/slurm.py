@@ -53,8 +53,10 @@ class Attempt:
     """The ticket as plain data."""
 
     def __call__(self) -> None:
-        """Work it off; how it ended stands in the job's folder."""
-        run_attempt(self.ticket)
+        """Work it off; how it ended stands in the job's folder, or in submitit's log if that is out of reach."""
+        error = run_attempt(self.ticket)
+        if error is not None:
+            raise error_from_json(error)
 
     def checkpoint(self) -> Any:
         """The same once more: it goes on from the job's checkpoint."""

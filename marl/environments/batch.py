@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from qredit.errors import ConfigurationError
 from qredit.marl.environment import TimeStep
 
 if TYPE_CHECKING:
@@ -53,12 +54,18 @@ class SimulatorBatch:
         return now
 
     def step(self, actions: NDArray[np.integer]) -> TimeStep:
-        """Step the environments whose episode is not over with `actions [B, N]`."""
+        """Step the environments whose episode is not over with `actions [B, N]`.
+
+        Raises:
+            ConfigurationError: an environment shows arrays of other sizes than before.
+        """
         now = self._now
         now.rewards.fill(0)
         now.agent_rewards.fill(0)
         for b in np.flatnonzero(~now.ended).tolist():
             result = self.simulators[b].step(actions[b].tolist())
+            if len(result.agent_rewards) != self.n_agents:
+                raise _changed("rewards", (len(result.agent_rewards),), (self.n_agents,))
             now.agent_rewards[b] = result.agent_rewards
             now.rewards[b] = sum(result.agent_rewards)
             now.terminated[b] = result.terminated
@@ -68,6 +75,19 @@ class SimulatorBatch:
 
     def _show(self, b: int) -> None:
         simulator, now = self.simulators[b], self._now
-        now.states[b] = simulator.state()
-        now.observations[b] = simulator.observations()
-        now.available_actions[b] = simulator.available_actions()
+        for what, array, seen in (
+            ("state", now.states, simulator.state()),
+            ("observations", now.observations, simulator.observations()),
+            ("available actions", now.available_actions, simulator.available_actions()),
+        ):
+            if seen.shape != array.shape[1:]:  # numpy would stretch some of these without a word
+                raise _changed(what, seen.shape, array.shape[1:])
+            array[b] = seen
+
+
+def _changed(what: str, now: tuple[int, ...], before: tuple[int, ...]) -> ConfigurationError:
+    return ConfigurationError(
+        f"{what} of the environment",
+        cause=f"their shape is {now} now, the environment began with {before}",
+        remedy="Keep the number of agents and all sizes fixed: show an agent whose part is over zeros and one action.",
+    )

@@ -28,11 +28,21 @@ class QPLEXMixer(Mixer):
         n_actions: `A`.
         heads: `K`, heads of attention of which `lambda` is the sum.
         hypernet_size: width of the hidden layers.
+        stop_gradient: whether no gradient goes through the advantages (`of_steps`).
     """
 
-    def __init__(self, *, layout: StateLayout, n_agents: int, n_actions: int, heads: int, hypernet_size: int) -> None:
+    def __init__(
+        self,
+        *,
+        layout: StateLayout,
+        n_agents: int,
+        n_actions: int,
+        heads: int,
+        hypernet_size: int,
+        stop_gradient: bool = True,
+    ) -> None:
         super().__init__()
-        self.n_agents, self.n_actions, self.heads = n_agents, n_actions, heads
+        self.n_agents, self.n_actions, self.heads, self.stop_gradient = n_agents, n_actions, heads, stop_gradient
         self.scale = StateScale(layout)
         # Four hidden layers read the same state: one matrix product for all of them.
         self.first = nn.Linear(layout.size, 4 * hypernet_size)
@@ -52,16 +62,17 @@ class QPLEXMixer(Mixer):
     def of_steps(self, steps: Steps) -> Tensor:
         """`Q_tot [M, 1]` of the actions.
 
-        Written as `sum_i Q_i(s, a_i) + sum_i (lambda_i - 1) A_i(s, a_i)`, which is the same number: in the authors'
-        code, and here, no gradient goes through the advantages of the second sum, so that the agents learn as they do
-        in VDN but for `w_i`, and the second sum teaches `lambda` alone.
+        Written as `sum_i Q_i(s, a_i) + sum_i (lambda_i - 1) A_i(s, a_i)`, which is the same number. In the authors'
+        code no gradient goes through the advantages of the second sum: the agents learn as they do in VDN but for
+        `w_i`, and the second sum teaches `lambda` alone. `stop_gradient` does so.
         """
         s = self.scale(steps.states)
         for_w, for_b, for_upsilon, for_phi = self._hidden(s)
         w = self._w(for_w)  # [M, N]
-        with torch.no_grad():
-            best = steps.all_values.masked_fill(~steps.available, -torch.inf).amax(dim=-1)  # V_i [M, N]
-            advantages = w * (steps.values - best)
+        best = steps.all_values.masked_fill(~steps.available, -torch.inf).amax(dim=-1)  # V_i [M, N]
+        advantages = w * (steps.values - best)
+        if self.stop_gradient:
+            advantages = advantages.detach()
         weights = self._lambda(s, steps.actions, for_upsilon, for_phi)
         transformed = w * steps.values + self.b(for_b)
         q_tot: Tensor = (transformed + (weights - 1) * advantages).sum(dim=-1, keepdim=True)

@@ -32,7 +32,8 @@ def settings_of(comparisons: Sequence[FinishedComparison]) -> tuple[Setting, ...
     """The settings of all trainings: the shared ones first, then those that differ, then the algorithms' own."""
     by_place = {(n, found.task): s for found in comparisons for n, s in found.settings.items() if s}
     names = dict.fromkeys(name for settings in by_place.values() for name in settings if name not in _NOT_SETTINGS)
-    shared, differing = [], []
+    shared: list[Setting] = []
+    differing: list[Setting] = []
     for name in names:
         values = {place: _text(settings.get(name)) for place, settings in by_place.items()}
         found = _where(name, values)

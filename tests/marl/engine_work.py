@@ -22,7 +22,7 @@ def count(arguments: Arguments, report: Report) -> None:
     """Sum up `seed + step` over ten steps, with a checkpoint after each; the result is `10 seed + 45`.
 
     Each start leaves a line in `starts`; with `die_at`, the first start is killed before that step; with `slow_at`,
-    the first start takes its time there.
+    the first start waits there for a file `go`.
     """
     folder = Path(arguments["folder"])
     with Run(folder).writing():
@@ -37,7 +37,8 @@ def count(arguments: Arguments, report: Report) -> None:
             if first and state["step"] == arguments.get("slow_at"):
                 time.sleep(0.2)  # reports that come too fast are left out
                 report(state["step"], 10)
-                time.sleep(600)
+                while not (folder.parent / "go").exists():
+                    time.sleep(0.05)
             state = {"step": state["step"] + 1, "sum": state["sum"] + arguments["seed"] + state["step"]}
             write_json(checkpoint, state)
             report(state["step"], 10)

@@ -472,7 +472,8 @@ def test_exploration_has_the_rate_it_is_told() -> None:
     collector = Collector(make_environment(TASK, 20), network, torch.device("cpu"))
     chosen = []
     for k in range(3):
-        episodes = collector.collect(list(range(20)), choose=epsilon_greedy(0.3), rng=generator(Stream.EXPLORATION, 0, k))
+        rng = generator(Stream.EXPLORATION, 0, k)
+        episodes = collector.collect(list(range(20)), choose=epsilon_greedy(0.3), rng=rng)
         chosen.append(episodes.actions[episodes.filled])
     share = (torch.cat(chosen) != 0).double().mean().item()
     assert share == pytest.approx(0.3 * 5 / 6, abs=0.02)

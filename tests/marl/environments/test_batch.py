@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from qredit.errors import ConfigurationError
 from qredit.layout import StateField, StateLayout
 from qredit.marl.environments.batch import SimulatorBatch
 from qredit.marl.environments.lbf import LevelBasedForaging
@@ -162,3 +163,31 @@ def test_an_episode_does_not_depend_on_its_place(board: str) -> None:
         one, many = alone.step(actions[2:]), several.step(actions)
         assert many.rewards[2] == one.rewards[0]
     assert many.ended[2]
+
+
+class Crowd(Clock):
+    """From its second step on there is one agent more than there was."""
+
+    def step(self, actions: Sequence[int]) -> StepResult:
+        result = super().step(actions)
+        rewards = (*result.agent_rewards, 1.0) if self.time > 1 else result.agent_rewards
+        return StepResult(rewards, result.terminated, result.truncated)
+
+
+class Growing(Clock):
+    """From its first step on it shows one row for both agents, which numpy would stretch."""
+
+    def observations(self) -> NDArray[np.float32]:
+        seen = super().observations()
+        return seen[:1] if self.time else seen
+
+
+@pytest.mark.parametrize(("kind", "message"), [(Crowd, "rewards"), (Growing, "observations")])
+def test_an_environment_that_changes_its_number_of_agents_is_refused(kind: type[Clock], message: str) -> None:
+    batch = SimulatorBatch([kind()])
+    batch.reset([7])
+    stay = np.zeros((1, 2), dtype=np.int64)
+    if kind is Crowd:
+        batch.step(stay)
+    with pytest.raises(ConfigurationError, match=f"{message} of the environment"):
+        batch.step(stay)
