@@ -97,15 +97,20 @@ def make_simulator(task: Task) -> Simulator:
     return simulator
 
 
-def make_environment(task: Task, n_environments: int) -> BatchedEnvironment:
+def make_environment(task: Task, n_environments: int, *, mask_actions: bool = True) -> BatchedEnvironment:
     """Make `n_environments` copies of a task's environment that step together.
+
+    Args:
+        task: a task with an environment.
+        n_environments: `B`.
+        mask_actions: whether their available actions are shown; else all are.
 
     Raises:
         QreditError: see `make_simulator`.
     """
     from qredit.marl.environments.batch import SimulatorBatch
 
-    return SimulatorBatch([make_simulator(task) for _ in range(n_environments)])
+    return SimulatorBatch([make_simulator(task) for _ in range(n_environments)], mask_actions=mask_actions)
 
 
 def layout_of(task: Task) -> StateLayout:

@@ -28,8 +28,9 @@ from qredit.marl.algorithms import algorithm_of
 from qredit.marl.comparison import RESULT, Comparison, Training, read_training, rows_of
 from qredit.marl.contenders import Contender, as_read, check_comparable, differences
 from qredit.marl.cores import usable_cores
-from qredit.marl.engines.local import run_jobs
+from qredit.marl.engines import EngineSettings, SlurmEngine, make_engine
 from qredit.marl.jobs import Job, JobProgress, OnProgress
+from qredit.marl.wandb_sink import require_wandb
 from qredit.runs import SCHEMA, Run
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def compare(
     run: Run,
     *,
     jobs: int | None = None,
+    engine: EngineSettings | None = None,
     on_progress: OnProgress = lambda progress: None,
 ) -> Comparison:
     """Train every contender with every seed, and write table, data and picture into the run folder.
@@ -58,41 +60,79 @@ def compare(
         contenders: what to compare; all with the same settings but for the algorithm.
         seeds: each stands for one initialisation and one environment stream, the same for all contenders.
         run: the comparison's run folder; whatever it already holds is kept and continued. The caller holds its lock.
-        jobs: trainings at the same time; `None` for as many as this process may use cores.
+        jobs: trainings at the same time; `None` for what `engine` says.
+        engine: where the trainings run; on this machine if nothing is said.
         on_progress: told about every training, in this thread.
 
     Raises:
-        ConfigurationError: contenders that cannot be compared.
+        ConfigurationError: contenders that cannot be compared, an engine that cannot be had.
         RunFolderError: the folder holds trainings with other settings.
         QreditError: whatever a training raises; the others stop, and all can be resumed.
     """
+    settings = engine or EngineSettings()
+    settings = settings if jobs is None else dataclasses.replace(settings, jobs=jobs)
+    runner = make_engine(settings, run.path)
+    work = _jobs(task, contenders, seeds, run, settings)
+    unfinished = [job for job in work if not _is_finished(job, on_progress)]
+    runner.run(unfinished, workers=settings.jobs, on_progress=on_progress)
+    trainings = {c.name: {seed: read_training(_folder(run, c, seed)) for seed in seeds} for c in contenders}
+    steps = max(contender.settings.total_steps for contender in contenders)
+    at_once = settings.jobs or (usable_cores() if settings.engine == "local" else len(work))
+    return _conclude(task, trainings, run, environment_steps=steps, jobs=at_once)
+
+
+def submit(
+    task: Task, contenders: Sequence[Contender], seeds: Sequence[int], run: Run, *, engine: EngineSettings
+) -> Mapping[str, str]:
+    """Queue the trainings of a comparison on a SLURM cluster and wait for none; `compare` collects them later.
+
+    Returns:
+        SLURM's name for each training that is not finished, by its folder's name.
+
+    Raises:
+        ConfigurationError: another engine, or as in `compare`.
+        QreditError: as in `compare`.
+    """
+    runner = make_engine(engine, run.path)
+    if not isinstance(runner, SlurmEngine):
+        raise ConfigurationError(
+            f"detaching from the engine `{engine.engine}`",
+            cause="what it runs ends with the process that waits for it",
+            remedy="Use --engine slurm, or leave --detach out.",
+        )
+    work = _jobs(task, contenders, seeds, run, engine)
+    unfinished = [job for job in work if not _is_finished(job, lambda progress: None)]
+    return runner.submit(unfinished, workers=engine.jobs)
+
+
+def _jobs(
+    task: Task, contenders: Sequence[Contender], seeds: Sequence[int], run: Run, engine: EngineSettings
+) -> list[Job]:
+    """All that has to be done, with a folder for each, once everything is known to fit together."""
     check_comparable(contenders, seeds)
     for contender in contenders:
         algorithm_of(contender.settings, has_credit=contender.mixer_path is not None)
-    workers = usable_cores() if jobs is None else jobs
-    if workers < 1:
-        raise ConfigurationError(
-            f"{workers} jobs", cause="somebody has to do the work", remedy="Give --jobs 1 or more, or leave it out."
-        )
-    folders = {(c.name, seed): run.path / f"{c.name}-seed{seed}" for c in contenders for seed in seeds}
-    work = [_random_job(task, run)]
-    work += [_train_job(task, c, seed, folders[c.name, seed]) for c in contenders for seed in seeds]
-    unfinished = [job for job in work if not _is_finished(job, on_progress)]
-    run_jobs(unfinished, workers=workers, on_progress=on_progress)
-    trainings = {c.name: {seed: read_training(folders[c.name, seed]) for seed in seeds} for c in contenders}
-    steps = max(contender.settings.total_steps for contender in contenders)
-    return _conclude(task, trainings, run, environment_steps=steps, jobs=workers)
+    if engine.wandb is not None:
+        require_wandb()
+    trainings = [_train_job(task, c, seed, _folder(run, c, seed), engine.wandb) for c in contenders for seed in seeds]
+    return [_random_job(task, run), *trainings]
+
+
+def _folder(run: Run, contender: Contender, seed: int) -> Path:
+    return run.path / f"{contender.name}-seed{seed}"
 
 
 def _random_job(task: Task, run: Run) -> Job:
     folder = run.path / _RANDOM
     record = {"task": _facts(task), "episodes": RANDOM_EPISODES}
-    _open_folder(folder, kind="evaluate", name=task.name, settings=as_read(record))
-    arguments = {**record, "task": task.model_dump(mode="json"), "folder": str(folder)}
-    return Job(_RANDOM, EVALUATE_RANDOM, arguments, total=RANDOM_EPISODES, log=folder / "worker.log")
+    arguments = {**record, "task": task.model_dump(mode="json"), "folder": str(folder.absolute())}
+    log = folder.absolute() / "worker.log"
+    job = Job(_RANDOM, EVALUATE_RANDOM, arguments, total=RANDOM_EPISODES, log=log, facts=as_read(record))
+    _open_folder(job, kind="evaluate", name=task.name)
+    return job
 
 
-def _train_job(task: Task, contender: Contender, seed: int, folder: Path) -> Job:
+def _train_job(task: Task, contender: Contender, seed: int, folder: Path, wandb: str | None) -> Job:
     settings = dataclasses.replace(contender.settings, seed=seed)
     algorithm = algorithm_of(settings, has_credit=contender.mixer_path is not None)
     mixer = contender.mixer_path
@@ -101,14 +141,17 @@ def _train_job(task: Task, contender: Contender, seed: int, folder: Path) -> Job
         "training": {**dataclasses.asdict(settings), "own": dataclasses.asdict(algorithm.options(settings))},
         "mixer_sha256": None if mixer is None else load_artifact(mixer).manifest["files"].get(CREDIT_GRAPH),
     }
-    _open_folder(folder, kind="train", name=task.name, settings=as_read(record))
     arguments = {
         "task": task.model_dump(mode="json"),
         "training": record["training"],
-        "mixer_path": None if mixer is None else str(mixer),
-        "folder": str(folder),
+        "mixer_path": None if mixer is None else str(mixer.absolute()),
+        "folder": str(folder.absolute()),
+        "wandb": wandb,
     }
-    return Job(folder.name, TRAIN, arguments, total=settings.total_steps, log=folder / "worker.log")
+    log = folder.absolute() / "worker.log"
+    job = Job(folder.name, TRAIN, arguments, total=settings.total_steps, log=log, facts=as_read(record))
+    _open_folder(job, kind="train", name=task.name)
+    return job
 
 
 def _facts(task: Task) -> dict[str, Any]:
@@ -116,20 +159,30 @@ def _facts(task: Task) -> dict[str, Any]:
     return task.model_dump(mode="json", exclude={"title", "description", "goal", "reward"})
 
 
-def _open_folder(folder: Path, *, kind: str, name: str, settings: Mapping[str, Any]) -> None:
-    """Make the run folder of one job, or make sure that an existing one was made with the same settings."""
+def _open_folder(job: Job, *, kind: str, name: str) -> None:
+    """Make the run folder of one job, or make sure that an existing one is of the same job."""
+    folder = job.log.parent
     if not (folder / "run.json").exists():
         created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         head = {"schema": SCHEMA, "qredit": qredit.__version__, "kind": kind, "name": name, "status": "waiting"}
-        write_json(folder / "run.json", {**head, "created": created, "settings": dict(settings)})
+        write_json(
+            folder / "run.json", {**head, "created": created, "job_sha256": job.sha256, "settings": dict(job.facts)}
+        )
         return
-    found = Run(folder).record.get("settings")
-    different = differences(settings, found if isinstance(found, dict) else {})
+    record = Run(folder).record
+    found = record.get("settings")
+    different = differences(job.facts, found if isinstance(found, dict) else {})
     if different:
         raise RunFolderError(
             f"cannot go on with `{folder}`",
             cause=f"it was started with other settings: {different}",
             remedy="Repeat the settings of that time, or start a new comparison without `--resume`.",
+        )
+    if record.get("job_sha256") != job.sha256:
+        raise RunFolderError(
+            f"cannot go on with `{folder}`",
+            cause=f"qredit {record.get('qredit')} has started it, with which the same settings lead to other numbers",
+            remedy="Use that version, or start a new comparison without `--resume`.",
         )
 
 

@@ -77,6 +77,9 @@ class TrainSettings:
     placebo: Literal["none", "uniform", "agents-permuted", "time-shuffled", "random"] = "none"
     """Credit functions: weights that know nothing, or have forgotten what they knew, in place of the function's: ones;
     given to the next agent; from another step of the episode; random, as concentrated as the function's."""
+    mask_actions: bool = True
+    """Whether agents choose among available actions only. Other code bases let them choose all, where the environment
+    takes an unavailable one for doing nothing."""
     time_limit_is_terminal: bool = False
     """Whether no value follows the time limit, as if the world had ended. Other code bases do so; it costs return."""
     evaluation_interval: int = 25_000

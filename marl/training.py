@@ -114,8 +114,10 @@ class Training:
         torch.manual_seed(settings.seed)
         self._device = _device(settings.device)
         self._task, self._settings, self._folder = task, settings, folder
-        self._environment = make_environment(task, settings.n_environments)
-        self._evaluation = make_environment(task, min(EVALUATION_ENVIRONMENTS, settings.evaluation_episodes))
+        self._environment, self._evaluation = (
+            make_environment(task, count, mask_actions=settings.mask_actions)
+            for count in (settings.n_environments, min(EVALUATION_ENVIRONMENTS, settings.evaluation_episodes))
+        )
         graph = None if mixer_path is None else load_graph(mixer_path, forms=kind.credit_forms(settings))
         if graph is not None:
             _check_sizes(graph, self._environment, mixer_path)

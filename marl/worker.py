@@ -32,8 +32,9 @@ _REPORT_EVERY_SECONDS = 0.1
 
 def main() -> int:
     """Run the job that standard input describes; the exit code is 0 when it is done."""
-    # A shell that starts a command in the background has SIGINT ignored, and children inherit that.
+    # A shell that starts a command in the background has SIGINT ignored, Ray has it blocked, and children inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     # A cluster sends these to all processes of a job: the one that watches us decides what to do.
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)
     channel = os.dup(1)

@@ -18,7 +18,6 @@ import os
 import selectors
 import signal
 import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +26,7 @@ from typing import IO
 
 from qredit.errors import InfrastructureError, QreditError
 from qredit.files import storage_errors
+from qredit.marl.children import child_environment, module_command
 from qredit.marl.cores import usable_cores
 from qredit.marl.engines.options import refuse_unknown
 from qredit.marl.jobs import Job, JobProgress, OnProgress
@@ -221,16 +221,14 @@ class _Worker:
 
 
 def _start_process(name: str, log: IO[bytes]) -> subprocess.Popen[bytes]:
-    # The child finds what we find, however we came to find it; `-P` keeps the working directory out of it.
-    search = [path or str(Path.cwd()) for path in sys.path]
     try:
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", "qredit.marl.worker", name],
+            module_command("qredit.marl.worker", name),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
             bufsize=0,
-            env={**os.environ, **ONE_THREAD, "PYTHONPATH": os.pathsep.join(search)},
+            env=child_environment(**ONE_THREAD),
             process_group=0,  # Ctrl-C reaches us alone, and we stop the workers
         )
     except OSError as error:

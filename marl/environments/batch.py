@@ -18,10 +18,16 @@ if TYPE_CHECKING:
 
 
 class SimulatorBatch:
-    """`B` simulators of one environment that step one after the other in this thread; a `BatchedEnvironment`."""
+    """`B` simulators of one environment that step one after the other in this thread; a `BatchedEnvironment`.
 
-    def __init__(self, simulators: Sequence[Simulator]) -> None:
+    Args:
+        simulators: of the same environment.
+        mask_actions: whether their available actions are shown; else all are.
+    """
+
+    def __init__(self, simulators: Sequence[Simulator], *, mask_actions: bool = True) -> None:
         self.simulators = tuple(simulators)
+        self._mask_actions = mask_actions
         first = self.simulators[0]
         self.layout: StateLayout = first.layout
         self.n_environments = len(self.simulators)
@@ -82,7 +88,8 @@ class SimulatorBatch:
         ):
             if seen.shape != array.shape[1:]:  # numpy would stretch some of these without a word
                 raise _changed(what, seen.shape, array.shape[1:])
-            array[b] = seen
+            if array is not now.available_actions or self._mask_actions:
+                array[b] = seen
 
 
 def _changed(what: str, now: tuple[int, ...], before: tuple[int, ...]) -> ConfigurationError:

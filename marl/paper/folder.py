@@ -25,9 +25,13 @@ _FILES = {
     "profiles.pdf": "performance profiles over all tasks",
     "settings.tex": "settings: shared ones once, others by algorithm or task",
     "references.bib": "BibTeX of the algorithms, environments and measures",
-    "prompts.tex": "appendix: what the language models were asked and answered",
+    "prompts.tex": "appendix: what the language models were asked and answered, one call of each form",
 }
-_PREAMBLE = r"\usepackage[T1]{fontenc}\usepackage{textcomp,booktabs,graphicx,fancyvrb}"
+_NO_APPENDIX = (
+    "- no `prompts.tex`: the run that wrote the credit function is not in the runs folder; `--run RUN` names it, and "
+    "`qredit generate TASK --model replay` makes that of a function that ships."
+)
+_PREAMBLE = r"\usepackage[T1]{fontenc}\usepackage{textcomp,booktabs,graphicx,fancyvrb,upquote}"
 
 
 def write_paper(
@@ -98,6 +102,7 @@ def _readme(comparisons: Sequence[FinishedComparison], files: Sequence[str], com
     # On one line each: what a folder recorded must not become Markdown of our own.
     made = [ascii_text(" ".join(found.command.split())) for found in comparisons if found.command]
     unknown = [found.comparison.folder.name for found in comparisons if not found.command]
+    no_appendix = "prompts.tex" not in files and any(found.mixers for found in comparisons)
     lines = [
         f"# Results on {', '.join(found.task for found in comparisons)}",
         "",
@@ -107,8 +112,9 @@ def _readme(comparisons: Sequence[FinishedComparison], files: Sequence[str], com
         "",
         *([f"The commands of {', '.join(unknown)} were not recorded.", ""] if unknown else []),
         *(f"- `{name}`: {_FILES[name]}" for name in files),
+        *([_NO_APPENDIX] if no_appendix else []),
         "",
-        "Bold in `table.tex`: the highest mean, where its paired difference to every other algorithm is shown.",
+        "Bold in `table.tex`: shown to be better than every other algorithm, seed by seed.",
         "",
         "The preamble needs",
         "",

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 
 from qredit.marl.paper.latex import ascii_text, code, escape
 
-LINE_LENGTH = 78
-"""What fits into the text width of LaTeX's article class, in small letters."""
+LINE_LENGTH = 92
+"""What fits into the text width of LaTeX's article class, in letters of this size."""
+_SIZE = r"\scriptsize"
 CONTINUED = "    > "
 _NOTE = (
-    "Characters outside ASCII are written without their accents or as {}. Lines of more than "
-    f"{LINE_LENGTH} characters go on in the next line after {{}}."
+    "One call of each form: role, first or later round, repair; {} shows any other. Characters outside ASCII are "
+    f"written without their accents or as {{}}. Lines of more than {LINE_LENGTH} characters go on in the next "
+    "line after {}."
 )
 
 
@@ -40,15 +42,21 @@ def prompts_tex(calls: Sequence[Call], *, run: str) -> str:
     """
     head = [
         rf"\section{{Prompts of run {code(run)}}}",
-        _NOTE.format(code("<U+1F600>"), code(">")),
+        _NOTE.format(code("qredit inspect RUN --call CALL"), code("<U+1F600>"), code(">")),
         "",
     ]
-    return "\n".join([*head, *(_call(call) for call in calls)])
+    told: dict[tuple[str, str], str] = {}
+    return "\n".join([*head, *(_call(call, told) for call in calls)])
 
 
-def _call(call: Call) -> str:
-    parts = [rf"\paragraph{{{escape(speaker)}}}\mbox{{}}" + "\n" + verbatim(text) for speaker, text in call.parts]
-    return "\n".join([rf"\subsection{{{code(call.title)}}}", *parts])
+def _call(call: Call, told: dict[tuple[str, str], str]) -> str:
+    """One call; what an earlier one said word by word is not said again, and `told` grows by what is new."""
+    lines = [rf"\subsection{{{code(call.title)}}}"]
+    for speaker, text in call.parts:
+        earlier = told.setdefault((speaker, text), call.title)
+        body = verbatim(text) if earlier == call.title else f"As in call {code(earlier)}.\n"
+        lines.append(rf"\paragraph{{{escape(speaker)}}}\mbox{{}}" + "\n" + body)
+    return "\n".join(lines)
 
 
 def verbatim(text: str) -> str:
@@ -58,7 +66,7 @@ def verbatim(text: str) -> str:
     name = "QreditText"
     while name in body:
         name += "x"
-    define = rf"\DefineVerbatimEnvironment{{{name}}}{{Verbatim}}{{fontsize=\footnotesize}}"
+    define = rf"\DefineVerbatimEnvironment{{{name}}}{{Verbatim}}{{fontsize={_SIZE}}}"
     return "\n".join([define, rf"\begin{{{name}}}", body, rf"\end{{{name}}}"]) + "\n"
 
 

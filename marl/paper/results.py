@@ -63,7 +63,6 @@ def _caption(comparisons: Sequence[FinishedComparison], words: str) -> str:
     steps = " or ".join(f"{step:,}" for step in sorted({found.comparison.environment_steps for found in comparisons}))
     return (
         f"Greedy undiscounted team return per episode, {words}: mean over {seeds} "
-        f"{'seed' if seeds == '1' else 'seeds'}{interval}, {steps} environment steps per training. Bold: highest mean, "
-        "where the paired difference to every other algorithm is shown; without bold no algorithm is shown to be the "
-        "best."
+        f"{'seed' if seeds == '1' else 'seeds'}{interval}, {steps} environment steps per training. Bold: shown to "
+        "be better than every other algorithm, seed by seed; without bold no algorithm is shown to be the best."
     )

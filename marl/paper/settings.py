@@ -15,6 +15,7 @@ from qredit.marl.paper.latex import code, escape, floating, tabular
 _NOT_SETTINGS = frozenset({"algorithm", "seed", "own"})
 _ALL = "all"
 _OTHERS = "others"
+_FEWEST_OTHERS = 3
 
 
 @dataclass(frozen=True)
@@ -83,10 +84,9 @@ def _where(name: str, values: Mapping[tuple[str, str], str]) -> list[Setting]:
 
 
 def _grouped(name: str, values: Mapping[str, str]) -> list[Setting]:
-    """One entry per place; where one value is that of most places, these are `others`, and stand last."""
-    counts = Counter(values.values())
-    common, count = counts.most_common(1)[0]
-    if count <= max(2, len(values) // 2):
+    """One entry per place; the places that share the commonest value are `others`, where there are several."""
+    (common, count), *rest = Counter(values.values()).most_common()
+    if count < _FEWEST_OTHERS or (rest and rest[0][1] == count):
         return [Setting(where, name, value) for where, value in values.items()]
     exceptions = [Setting(where, name, value) for where, value in values.items() if value != common]
     return [*exceptions, Setting(_OTHERS, name, common)]

@@ -9,17 +9,26 @@ from typing import Any
 import pytest
 
 from qredit.agents.messages import Identity, Message, Position, Reply
+from qredit.api.reporting import calls_of
 from qredit.artifact import CREDIT_GRAPH, load_artifact, save_artifact
 from qredit.cli.reporting import parse_returns
 from qredit.errors import ConfigurationError
 from qredit.graphs.trace import Trace
-from qredit.runs import create_run
+from qredit.runs import Run, create_run
 from tests.cli.conftest import Cli
 from tests.marl.finished_folders import write_comparison
 
 LBF = {"vdn": [0.4, 0.6, 0.5], "qllm": [0.8, 1.0, 0.9], "ippo": [0.5, 0.5, 0.5]}
 SPREAD = {"vdn": [-60.0, -70.0, -65.0], "qllm": [-75.0, -90.0, -81.0]}
 HOSTILE = "def credit(state): ...\n\\end{QreditText}\n\\input{secret}\n"
+CALLS = [
+    Position("coder", 1, 1, 1),
+    Position("coder", 1, 1, 2),
+    Position("coder", 1, 2, 1),
+    Position("evaluator", 1, 0, 1),
+    Position("coder", 2, 1, 1),
+    Position("coder", 3, 1, 1),
+]
 
 
 @pytest.fixture
@@ -29,7 +38,8 @@ def generation() -> Path:
     trace = Trace(run.trace_path)
     asked = [Message("system", "You write code."), Message("user", "Write a credit function.")]
     reply = Reply(HOSTILE, model="m")
-    trace.add_message(Position("coder", 1, 1, 1), Identity("replay", "m", {}), asked, reply, parent=None)
+    for position in CALLS:
+        trace.add_message(position, Identity("replay", "m", {}), asked, reply, parent=None)
     trace.close()
     save_artifact(run.path / "artifact", manifest={"kind": "credit", "task": "lbf"}, files={CREDIT_GRAPH: b"{}"})
     return run.path
@@ -86,6 +96,11 @@ def test_a_paper_finds_the_run_that_made_the_credit(cli: Cli, lbf: Path, generat
     assert "Write a credit function." in text
     assert text.count(r"\begin{QreditTextx}") == text.count(r"\end{QreditTextx}") == 1
     assert "qredit " in Path("paper/README.md").read_text()
+
+
+def test_the_appendix_has_one_call_of_each_form(generation: Path) -> None:
+    titles = [call.title for call in calls_of(Run(generation))]
+    assert titles == ["coder/1/1/1", "coder/1/1/2", "evaluator/1/0/1", "coder/2/1/1"]
 
 
 def test_a_paper_without_a_known_generation_has_no_appendix_unless_one_is_named(

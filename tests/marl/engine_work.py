@@ -1,4 +1,4 @@
-"""Jobs for the tests of engines with several machines: resumable, in a run folder with a lock, slow enough to be hit."""
+"""Jobs for the tests of engines with several machines: resumable, in a run folder, slow enough to be hit."""
 
 from __future__ import annotations
 

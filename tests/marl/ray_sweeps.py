@@ -1,6 +1,6 @@
 """Sweeps on a Ray cluster of two nodes on loopback, in a process of their own; prints what happened as JSON.
 
-    python ray_sweeps.py FOLDER
+python ray_sweeps.py FOLDER
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from qredit.marl.jobs import Job, JobProgress
 from tests.conftest import Tripwire
 from tests.marl.engine_jobs import make_job, result, starts
 
-NODE = {"num_cpus": 1, "node_ip_address": "127.0.0.1", "include_dashboard": False}
+NODE: dict[str, Any] = {"num_cpus": 1, "node_ip_address": "127.0.0.1", "include_dashboard": False}
 
 
 def is_alive(pid: int) -> bool:
@@ -39,7 +39,7 @@ class Sweeps:
         from ray.cluster_utils import Cluster
 
         self.folder = folder
-        self.cluster = Cluster(initialize_head=True, head_node_args=NODE)
+        self.cluster: Any = Cluster(initialize_head=True, head_node_args=NODE)
         self.other = self.cluster.add_node(**NODE)
         self.engine = RayEngine(address=self.cluster.address)
 

@@ -15,7 +15,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qredit.errors import ConfigurationError, InfrastructureError, NothingAcceptedError, RunFolderError, UnknownNameError
+from qredit.errors import (
+    ConfigurationError,
+    InfrastructureError,
+    NothingAcceptedError,
+    RunFolderError,
+    UnknownNameError,
+)
 from qredit.marl.engines import ENGINES, EngineSettings, LocalEngine, make_engine
 from qredit.marl.engines.attempt import run_attempt
 from qredit.marl.engines.options import require_package
@@ -66,7 +72,7 @@ def test_the_registry_makes_what_it_names(tmp_path: Path) -> None:
     options = "address=10.0.0.1:6379,num_gpus=0.25,max_retries=2"
     engine = make_engine(EngineSettings(engine="ray", engine_options=options), tmp_path)
     assert engine == RayEngine(address="10.0.0.1:6379", max_retries=2, num_cpus=1, num_gpus=0.25)
-    with pytest.raises(UnknownNameError, match="unknown engine `rya`.*`ray`"):
+    with pytest.raises(UnknownNameError, match=r"unknown engine `rya`.*`ray`"):
         make_engine(EngineSettings(engine="rya"), tmp_path)
 
 
@@ -80,7 +86,7 @@ def test_the_registry_makes_what_it_names(tmp_path: Path) -> None:
         ("ray", "fast", "`fast` is not NAME=VALUE"),
         ("slurm", "cluster=sge", "unknown cluster `sge`"),
         ("slurm", "cluster=local,slurm_partitoin=x", "Unknown argument 'partitoin'"),
-        ("slurm", "cluster=local,timeout_min=long", "submitit says: Parameter \"timeout_min\""),
+        ("slurm", "cluster=local,timeout_min=long", 'submitit says: Parameter "timeout_min"'),
     ],
 )
 def test_options_that_do_not_fit_are_refused_before_anything_starts(
@@ -100,7 +106,9 @@ def test_nobody_at_work_is_refused() -> None:
         EngineSettings(jobs=0)
 
 
-@given(st.dictionaries(st.from_regex("[a-z_]{1,9}", fullmatch=True), st.from_regex("[a-z0-9:.,-]{1,9}", fullmatch=True)))
+@given(
+    st.dictionaries(st.from_regex("[a-z_]{1,9}", fullmatch=True), st.from_regex("[a-z0-9:.,-]{1,9}", fullmatch=True))
+)
 def test_options_come_back_as_they_were_given(options: dict[str, str]) -> None:
     """Values may hold commas; only NAME= after one starts another option."""
     text = ",".join(f"{name}={value}" for name, value in options.items())
@@ -109,7 +117,9 @@ def test_options_come_back_as_they_were_given(options: dict[str, str]) -> None:
 
 def test_a_jobs_identity_is_what_decides_its_outcome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     job = Job("a", "module:work", {"folder": "/x"}, 10, tmp_path / "log", {"seed": 0, "task": {"id": "T"}})
-    same = replace(job, name="b", arguments={"folder": "/y"}, log=Path("/elsewhere"), facts={"task": {"id": "T"}, "seed": 0})
+    same = replace(
+        job, name="b", arguments={"folder": "/y"}, log=Path("/elsewhere"), facts={"task": {"id": "T"}, "seed": 0}
+    )
     assert job.sha256 == same.sha256
     assert len({job.sha256, replace(job, facts={"seed": 1}).sha256, replace(job, work="module:other").sha256}) == 3
     before = job.sha256
@@ -214,7 +224,11 @@ def test_the_lock_of_anybody_else_on_another_machine_stays(tmp_path: Path) -> No
 
 def test_a_live_attempt_lets_go_for_a_newer_one(tmp_path: Path) -> None:
     job = make_job(tmp_path, seed=2, slow_at=3)
-    program = "import json, sys; from qredit.marl.engines.attempt import run_attempt; print(run_attempt(json.load(sys.stdin)))"
+    program = (
+        "import json, sys\n"
+        "from qredit.marl.engines.attempt import run_attempt\n"
+        "print(run_attempt(json.load(sys.stdin)))\n"
+    )
     older = subprocess.Popen(
         [sys.executable, "-c", program],
         stdin=subprocess.PIPE,

@@ -92,7 +92,7 @@ def test_an_interrupt_here_stops_the_jobs_and_leaves_them_resumable(tmp_path: Pa
 
 def test_no_slurm_on_this_machine_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ConfigurationError, match="no `sbatch` on this machine.*cluster=local"):
+    with pytest.raises(ConfigurationError, match=r"no `sbatch` on this machine.*cluster=local"):
         engine(tmp_path, "slurm_partition=gpu")
 
 
@@ -104,10 +104,14 @@ class Slurm:
     def __init__(self, folder: Path) -> None:
         self.folder, self.id = folder, next(self._ids)
         folder.mkdir()
-        self.command("srun", 'while [ "${1#-}" != "$1" ]; do case "$1" in --output|--error) shift;; esac; shift; done\n"$@"')
+        self.command(
+            "srun", 'while [ "${1#-}" != "$1" ]; do case "$1" in --output|--error) shift;; esac; shift; done\n"$@"'
+        )
         self.command("scancel", "exit 0")
         self.state("PENDING")
-        self.command("sbatch", f'echo x >> "{folder}/calls"; cp "$1" "{folder}/script"; echo "Submitted batch job {self.id}"')
+        self.command(
+            "sbatch", f'echo x >> "{folder}/calls"; cp "$1" "{folder}/script"; echo "Submitted batch job {self.id}"'
+        )
 
     def command(self, name: str, body: str) -> None:
         (self.folder / name).write_text(f"#!/bin/bash\n{body}\n")
@@ -174,4 +178,6 @@ def test_a_sweep_left_alone_is_collected_later(tmp_path: Path, slurm: Slurm) -> 
 def test_a_job_that_slurm_has_ended_in_silence_says_how(tmp_path: Path, slurm: Slurm) -> None:
     slurm.state("OUT_OF_MEMORY")
     with pytest.raises(InfrastructureError, match=f"SLURM calls its job {slurm.id} OUT_OF_MEMORY"):
-        engine(tmp_path, "settle_seconds=0.1").run([make_job(tmp_path)], workers=None, on_progress=lambda progress: None)
+        engine(tmp_path, "settle_seconds=0.1").run(
+            [make_job(tmp_path)], workers=None, on_progress=lambda progress: None
+        )

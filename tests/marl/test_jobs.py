@@ -154,6 +154,22 @@ def test_an_interrupt_here_interrupts_the_jobs(tmp_path: Path) -> None:
     assert not is_alive(int((tmp_path / "started").read_text()))
 
 
+def test_a_job_can_be_interrupted_by_a_parent_that_cannot(tmp_path: Path) -> None:
+    """Processes inherit which signals are blocked."""
+
+    def press_ctrl_c(progress: JobProgress) -> None:
+        if progress.state == "running":
+            raise KeyboardInterrupt
+
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_jobs([job(tmp_path, "linger", folder=str(tmp_path))], workers=1, on_progress=press_ctrl_c)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    assert (tmp_path / "interrupted").exists()
+
+
 def test_a_job_that_does_not_obey_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("qredit.marl.engines.local.GRACE_SECONDS", 0.2)
 

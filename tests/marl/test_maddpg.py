@@ -61,8 +61,10 @@ class Known(JointCritic):
     def __init__(self, unit: float) -> None:
         super().__init__(LAYOUT, N, A, 1)
         self.unit = unit
+        self.seen: list[list[list[float]]] = []
 
     def forward(self, states: Tensor, actions: Tensor, own: Tensor | None = None) -> Tensor:
+        self.seen.append(states.tolist())
         numbers = torch.arange(A).float()
         factors = torch.tensor([1.0, 10.0])
         taken = actions @ numbers  # [M, N]
@@ -141,6 +143,16 @@ def test_rewards_are_standardised() -> None:
     algorithm.reward_scale.see(torch.tensor([[1.0, 5.0]]), torch.ones(1, 2, dtype=torch.bool))  # mean 3, deviation 2
     loss = algorithm.critic_loss(episode(terminated=True))
     assert loss.item() == pytest.approx(((12 - 1.5) ** 2 + (112 - 1.5) ** 2) / 2)
+
+
+def test_the_critics_are_asked_about_the_states_before_and_after_each_step() -> None:
+    algorithm, batch = known(), episode(terminated=False, padding=2, steps=2)
+    algorithm.critic_loss(batch)
+    algorithm.actor_loss(batch, torch.zeros(2, N, A))
+    assert isinstance(algorithm.critic, Known)
+    assert isinstance(algorithm.target_critic, Known)
+    assert algorithm.critic.seen == [batch.states[0, :2].tolist()] * 2
+    assert algorithm.target_critic.seen == [batch.states[0, 1:3].tolist()]
 
 
 # The actor's loss, by hand
@@ -267,8 +279,9 @@ def test_the_critic_sees_the_state_all_actions_and_who_asks() -> None:
 def test_padding_changes_neither_losses_nor_gradients(recurrent: bool) -> None:
     both: list[list[Tensor]] = []
     for padding in (0, 3):
-        algorithm = made(dataclasses.replace(PLAIN, recurrent=recurrent))
+        algorithm = made(dataclasses.replace(PLAIN, recurrent=recurrent, hidden_size=32))
         batch = episode(terminated=False, padding=padding, steps=2)
+        batch.observations[0, :3] = torch.linspace(-1, 1, 3 * N).view(3, N, 1)
         losses = [algorithm.critic_loss(batch), algorithm.actor_loss(batch, gumbel_noise((2, N, A), 0, 0))]
         networks: list[nn.Module] = [algorithm.critic, algorithm.actor]
         gradients: list[Tensor] = []

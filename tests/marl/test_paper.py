@@ -134,6 +134,16 @@ def test_the_appendix_holds_every_call_in_order() -> None:
     ]
 
 
+def test_what_was_said_before_is_not_said_again() -> None:
+    asked = ("system", "You write.")
+    calls = [Call("coder/1/1/1", (asked, ("reply", "a"))), Call("coder/1/2/1", (asked, ("reply", "b"), ("user", "a")))]
+    text = prompts_tex(calls, run="x")
+    assert text.count("You write.") == 1
+    assert text.count(r"As in call \texttt{coder/1/1/1}.") == 1
+    # The same words of another speaker are said again.
+    assert text.count("\na\n") == 2
+
+
 # Tables
 
 
@@ -242,9 +252,14 @@ def test_one_exception_among_many_is_named_and_the_others_are_not(tmp_path: Path
         write_comparison(
             tmp_path / "x",
             {name: [1.0] for name in names},
-            settings={name: {"lr": 0.2 if name == "ippo" else 0.1} for name in names},
+            settings={
+                name: {"lr": 0.2 if name == "ippo" else 0.1, "tau": 1 if name in ("vdn", "iql") else 2}
+                for name in names
+            },
         )
     )
+    # Two and two: neither value is the others'.
+    assert not any(one.holds_for == "others" for one in settings_of([found]) if one.name == "tau")
     rates = [one for one in settings_of([found]) if one.name == "lr"]
     assert rates == [Setting("ippo", "lr", "0.2"), Setting("others", "lr", "0.1")]
 
@@ -299,6 +314,11 @@ def test_the_folder_of_one_comparison(comparison: FinishedComparison, tmp_path: 
     bib = (tmp_path / "paper" / "references.bib").read_text()
     assert "sunehag2018value" in bib
     assert "rashid2018qmix" not in bib
+
+
+def test_the_readme_says_why_there_is_no_appendix(comparison: FinishedComparison, tmp_path: Path) -> None:
+    write_paper([comparison], tmp_path / "paper")
+    assert "- no `prompts.tex`: " in (tmp_path / "paper" / "README.md").read_text()
 
 
 def test_several_tasks_have_profiles_and_no_sampled_curves_without_stochastic_policies(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 import torch
@@ -169,8 +170,8 @@ def fit(mixer: Mixer, seed: int, *, game: str = "climbing", updates: int = 600) 
     m = len(states) * len(actions)
     payoffs = torch.from_numpy(payoff_matrix(game)).flatten().repeat(len(states))
     table = nn.Parameter(torch.randn(2, 3, generator=torch.Generator().manual_seed(seed)))
-    parameters = list(mixer.parameters())
-    optimiser = torch.optim.Adam([{"params": [table], "lr": 0.1}, {"params": parameters}], lr=0.01)
+    groups: list[dict[str, Any]] = [{"params": [table], "lr": 0.1}, {"params": list(mixer.parameters())}]
+    optimiser = torch.optim.Adam(groups, lr=0.01)
     schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.0, updates)
     unexplained = torch.tensor(1.0)
     for _ in range(updates):

@@ -14,6 +14,7 @@ from torch import nn
 
 from qredit.errors import ConfigurationError
 from qredit.marl.algorithms import Problem
+from qredit.marl.algorithms.riit import RIIT
 from qredit.marl.algorithms.vmix import VMIX, VMIXQLLM
 from qredit.marl.checkpoint import Counters
 from qredit.marl.mixers import Mixer, VDNMixer
@@ -169,10 +170,13 @@ def test_padding_changes_nothing_that_is_learnt(recurrent: bool) -> None:
     assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(ends[0][1], ends[1][1], strict=True))
 
 
+@pytest.mark.parametrize("kind", [VMIX, RIIT])
 @given(st.integers(0, 1000), st.floats(0, 10, width=32), st.integers(0, 1))
-def test_the_teams_value_never_falls_with_an_agents(seed: int, more: float, agent: int) -> None:
+def test_the_teams_value_never_falls_with_an_agents(
+    kind: type[VMIX | RIIT], seed: int, more: float, agent: int
+) -> None:
     torch.manual_seed(seed)
-    mixer = VMIX(problem(algorithm="vmix")).mixer
+    mixer = kind(problem()).mixer
     values, states, credit = torch.randn(6, 2), torch.rand(6, 4), torch.zeros(6, 0)
     raised = values.clone()
     raised[:, agent] += more

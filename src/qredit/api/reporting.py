@@ -131,7 +131,9 @@ def _credit_of(run: Run) -> str | None:
 
 
 def calls_of(run: Run) -> tuple[Call, ...]:
-    """The calls of a generation, in the order of its trace, each with its answer.
+    """One call of each form in a generation, with its answer, in the order of the trace.
+
+    A form is the role, whether it is the first round, and whether it is a repair: all calls fill a hundred pages.
 
     Raises:
         ArtifactError: the trace is missing or damaged.
@@ -140,8 +142,9 @@ def calls_of(run: Run) -> tuple[Call, ...]:
 
     try:
         messages = [record for record in read_trace(run.trace_path) if record.get("type") == "message"]
-        return tuple(Call(str(one["id"]), tuple(_parts(one))) for one in messages)
-    except (KeyError, TypeError, AttributeError) as error:
+        forms = {(str(one["role"]), int(one["round"]) > 1, int(one["attempt"]) > 1): one for one in reversed(messages)}
+        return tuple(Call(str(one["id"]), tuple(_parts(one))) for one in messages if one in forms.values())
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ArtifactError(
             f"trace `{run.trace_path}`",
             cause=f"the record of a call is malformed ({type(error).__name__}: {error})",

@@ -191,3 +191,10 @@ def test_an_environment_that_changes_its_number_of_agents_is_refused(kind: type[
         batch.step(stay)
     with pytest.raises(ConfigurationError, match=f"{message} of the environment"):
         batch.step(stay)
+
+
+def test_masks_can_be_left_out() -> None:
+    masked, free = SimulatorBatch([Clock()]), SimulatorBatch([Clock()], mask_actions=False)
+    assert not masked.reset([7]).available_actions.all()
+    assert free.reset([7]).available_actions.all()
+    assert free.step(np.zeros((1, 2), dtype=np.int64)).available_actions.all()
