@@ -29,6 +29,7 @@ from qredit.marl.comparison import RESULT, Comparison, Training, read_training, 
 from qredit.marl.contenders import Contender, as_read, check_comparable, differences
 from qredit.marl.cores import usable_cores
 from qredit.marl.engines import EngineSettings, SlurmEngine, make_engine
+from qredit.marl.finished import training_folder
 from qredit.marl.jobs import Job, JobProgress, OnProgress
 from qredit.marl.wandb_sink import require_wandb
 from qredit.runs import SCHEMA, Run
@@ -75,7 +76,9 @@ def compare(
     work = _jobs(task, contenders, seeds, run, settings)
     unfinished = [job for job in work if not _is_finished(job, on_progress)]
     runner.run(unfinished, workers=settings.jobs, on_progress=on_progress)
-    trainings = {c.name: {seed: read_training(_folder(run, c, seed)) for seed in seeds} for c in contenders}
+    trainings = {
+        c.name: {seed: read_training(training_folder(run.path, c.name, seed)) for seed in seeds} for c in contenders
+    }
     steps = max(contender.settings.total_steps for contender in contenders)
     at_once = settings.jobs or (usable_cores() if settings.engine == "local" else len(work))
     return _conclude(task, trainings, run, environment_steps=steps, jobs=at_once)
@@ -114,12 +117,12 @@ def _jobs(
         algorithm_of(contender.settings, has_credit=contender.mixer_path is not None)
     if engine.wandb is not None:
         require_wandb()
-    trainings = [_train_job(task, c, seed, _folder(run, c, seed), engine.wandb) for c in contenders for seed in seeds]
+    trainings = [
+        _train_job(task, c, seed, training_folder(run.path, c.name, seed), engine.wandb)
+        for c in contenders
+        for seed in seeds
+    ]
     return [_random_job(task, run), *trainings]
-
-
-def _folder(run: Run, contender: Contender, seed: int) -> Path:
-    return run.path / f"{contender.name}-seed{seed}"
 
 
 def _random_job(task: Task, run: Run) -> Job:

@@ -24,7 +24,7 @@ Choose: TypeAlias = "Callable[[NDArray[np.float32], NDArray[np.bool_], np.random
 
 
 def greedy(
-    scores: NDArray[np.float32], available: NDArray[np.bool_], rng: np.random.Generator | None = None
+    scores: NDArray[np.floating], available: NDArray[np.bool_], rng: np.random.Generator | None = None
 ) -> NDArray[np.int64]:
     """The available action with the largest score."""
     best: NDArray[np.int64] = np.where(available, scores, -np.inf).argmax(axis=-1)

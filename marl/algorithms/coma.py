@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 class COMAOptions:
     """Options of COMA."""
 
-    n_step: int = 10
-    """Steps of reward in the critic's targets; 0 takes TD(lambda) in their place, as the paper does."""
     td_lambda: float = 0.8
-    """Decay of the TD(lambda) targets."""
+    """Decay of the TD(lambda) returns, the critic's targets."""
+    n_step: int = 0
+    """Above 0: targets are returns over so many steps, in place of TD(lambda); EPyMARL takes 10."""
     critic_updates: int = 8
     """Critic's steps on each collection, before the actor's one."""
     entropy_coefficient: float = 0.01

@@ -53,10 +53,11 @@ class QattenMixer(Mixer):
     def attention(self, s: Tensor, for_query: Tensor) -> Tensor:
         """`lambda [..., N, H]`, which sums to 1 over the agents, of scaled states and the queries' hidden layer."""
         u = s[..., self.own] if self.own.shape[1] else self.number  # [..., N, U]
-        keys = self.keys(u).unflatten(-1, (self.heads, self.key_size))  # [..., N, H, E]
-        query = self.queries(for_query).unflatten(-1, (1, self.heads, self.key_size))  # [..., 1, H, E]
-        # Sums of products instead of thousands of tiny matrix products.
-        logits: Tensor = (query * keys).sum(dim=-1) / self.key_size**0.5  # [..., N, H]
+        query = self.queries(for_query).unflatten(-1, (self.heads, self.key_size))  # [..., H, E]
+        # q . (W u) = (W^T q) . u, and U is mostly smaller than E: less to multiply than with a key for every agent.
+        w_keys = self.keys.weight.reshape(self.heads, self.key_size, -1)  # [H, E, U]
+        seen = torch.einsum("...he,heu->...hu", query, w_keys) / self.key_size**0.5
+        logits: Tensor = (u.unsqueeze(-2) * seen.unsqueeze(-3)).sum(dim=-1)  # [..., N, H]
         return logits.softmax(dim=-2)
 
     def _weights_and_constant(self, states: Tensor) -> tuple[Tensor, Tensor]:

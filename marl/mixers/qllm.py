@@ -73,7 +73,7 @@ class QLLMMixer(Mixer):
         return q_tot if self.bias is None else q_tot + self.bias(states)
 
     def keep(self, episodes: Episodes, collection: int) -> Tensor:
-        """Weights, or what stands in their place, and bias `[E, T + 1, C]`; 0 where no state was reached."""
+        """Weights, or what stands in their place, and bias `[E, T + 1, C]`; the padding means nothing."""
         credit = episodes.rewards.new_zeros(*episodes.states.shape[:-1], self.credit_size)
         if not self.credit_size:
             return credit

@@ -31,7 +31,10 @@ _NO_APPENDIX = (
     "- no `prompts.tex`: the run that wrote the credit function is not in the runs folder; `--run RUN` names it, and "
     "`qredit generate TASK --model replay` makes that of a function that ships."
 )
-_PREAMBLE = r"\usepackage[T1]{fontenc}\usepackage{textcomp,booktabs,graphicx,fancyvrb,upquote}"
+_PREAMBLE = (
+    r"\usepackage[T1]{fontenc}\usepackage{textcomp,booktabs,graphicx,fancyvrb}"
+    r"\IfFileExists{upquote.sty}{\usepackage{upquote}}{}"
+)
 
 
 def write_paper(

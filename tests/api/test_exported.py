@@ -19,7 +19,9 @@ NAMES = {
     "measure_fidelity",
     "quickstart",
     "report",
+    "submit",
     "train",
+    "write_paper",
 }
 
 

@@ -58,7 +58,7 @@ def test_every_algorithm_trains_in_every_sort_of_world(
 ) -> None:
     task, kind = load_task(world), algorithm_named(algorithm)
     for rewards in kind.rewards:
-        settings = dataclasses.replace(TINY, algorithm=algorithm, rewards=rewards)
+        settings = TrainSettings(**{**vars(TINY), "algorithm": algorithm, "rewards": rewards})
         mixer = credit_for(task, settings, graphs, save_graph)
         result = train(task, settings, make_run(), mixer_path=mixer)
         assert math.isfinite(result.final_return)

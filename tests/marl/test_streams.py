@@ -60,4 +60,9 @@ def test_the_evaluation_episodes_stay_the_same_over_versions() -> None:
         "REPLAY": 5,
         "RANDOM_POLICY": 6,
         "COUNTERFACTUAL": 7,
+        "PLACEBO": 8,
+        "MINIBATCHES": 9,
+        "SAMPLED_EVALUATION": 10,
+        "POLICY_NOISE": 11,
+        "NEXT_ACTIONS": 12,
     }

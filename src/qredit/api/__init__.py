@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from qredit.api.generation import generate as generate
     from qredit.api.inspection import inspect_run as inspect_run
     from qredit.api.reporting import report as report
+    from qredit.api.reporting import write_paper as write_paper
     from qredit.api.subjects import load_subject as load_subject
     from qredit.api.training import compare as compare
+    from qredit.api.training import submit as submit
     from qredit.api.training import train as train
     from qredit.api.walkthrough import quickstart as quickstart
 
@@ -30,6 +32,8 @@ __getattr__, __dir__ = lazy_exports(
         "measure_fidelity": ".fidelity",
         "quickstart": ".walkthrough",
         "report": ".reporting",
+        "submit": ".training",
         "train": ".training",
+        "write_paper": ".reporting",
     },
 )

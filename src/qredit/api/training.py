@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,8 +16,11 @@ from qredit.task import load_task
 
 if TYPE_CHECKING:
     from qredit.marl.comparison import Comparison
+    from qredit.marl.contenders import Contender
+    from qredit.marl.engines import EngineSettings
     from qredit.marl.jobs import JobProgress
     from qredit.marl.training import TrainResult
+    from qredit.task import Task
 
 
 @dataclass(frozen=True)
@@ -85,8 +88,9 @@ def compare(
     mixer: str | None = None,
     shares: str | None = None,
     placebos: bool = False,
-    jobs: int | None = None,
+    engine: EngineSettings | None = None,
     resume: str | Path | None = None,
+    command: str | None = None,
     on_start: Callable[[Run], None] = lambda run: None,
     on_progress: Callable[[JobProgress], None] = lambda progress: None,
 ) -> Comparison:
@@ -100,8 +104,9 @@ def compare(
         mixer: artifact for algorithms that mix with a credit function: its folder, the run that made it, or `builtin`.
         shares: artifact for algorithms that learn from shares of the reward.
         placebos: whether each contender with a credit function brings its four placebos.
-        jobs: trainings at the same time; `None` for as many as there are cores.
+        engine: where the trainings run, and how many at a time; `None` for one per core here.
         resume: comparison run to go on with.
+        command: the command line that asked for it, to be kept in the run folder.
         on_start: told of the run folder.
         on_progress: told about every training.
 
@@ -109,14 +114,71 @@ def compare(
         QreditError: names that do not exist, an artifact for another task, settings that differ from the run's, ...
     """
     from qredit.marl.comparison_run import compare as compare_all
-    from qredit.marl.contenders import parse_contender, with_placebos
 
     task = load_task(task_name)
+    contenders = _contenders(task, algorithms, settings, mixer=mixer, shares=shares, placebos=placebos)
+    run = _comparison_run(task, seeds, resume, command)
+    on_start(run)
+    with run.writing():
+        return compare_all(task, contenders, seeds, run, engine=engine, on_progress=on_progress)
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """A comparison whose trainings wait in a cluster's queue."""
+
+    run: Run
+    """Its run folder; `compare` with `resume` collects it."""
+    jobs: Mapping[str, str]
+    """The cluster's name of each training, by its folder's name."""
+
+
+def submit(
+    task_name: str,
+    algorithms: Sequence[str],
+    seeds: Sequence[int],
+    settings: TrainSettings,
+    *,
+    engine: EngineSettings,
+    mixer: str | None = None,
+    shares: str | None = None,
+    placebos: bool = False,
+    resume: str | Path | None = None,
+    command: str | None = None,
+) -> Submitted:
+    """Queue the trainings of a comparison on a SLURM cluster and wait for none; for the arguments see `compare`.
+
+    Raises:
+        QreditError: as in `compare`, and for an engine that runs nothing without us.
+    """
+    from qredit.marl.comparison_run import submit as submit_all
+
+    task = load_task(task_name)
+    contenders = _contenders(task, algorithms, settings, mixer=mixer, shares=shares, placebos=placebos)
+    run = _comparison_run(task, seeds, resume, command)
+    with run.writing():
+        return Submitted(run, submit_all(task, contenders, seeds, run, engine=engine))
+
+
+def _contenders(
+    task: Task,
+    algorithms: Sequence[str],
+    settings: TrainSettings,
+    *,
+    mixer: str | None,
+    shares: str | None,
+    placebos: bool,
+) -> list[Contender]:
+    from qredit.marl.contenders import parse_contender, with_placebos
+
     names = with_placebos(algorithms) if placebos else algorithms
     weights_path = find_mixer(mixer, task).path if mixer is not None else None
     shares_path = find_mixer(shares, task).path if shares is not None else None
-    contenders = [parse_contender(name, settings, mixer=weights_path, shares=shares_path) for name in names]
+    return [parse_contender(name, settings, mixer=weights_path, shares=shares_path) for name in names]
+
+
+def _comparison_run(task: Task, seeds: Sequence[int], resume: str | Path | None, command: str | None) -> Run:
     run = open_run(resume, kind="compare") if resume else create_run("compare", task.name, {"seeds": list(seeds)})
-    on_start(run)
-    with run.writing():
-        return compare_all(task, contenders, seeds, run, jobs=jobs, on_progress=on_progress)
+    if command is not None:
+        run.update(command=command)
+    return run

@@ -12,6 +12,7 @@ from qredit.api.generation import Generated, generate
 from qredit.api.settings import Request
 from qredit.api.training import compare
 from qredit.errors import JailUnavailableError
+from qredit.marl.engines import EngineSettings
 from qredit.marl.settings import TrainSettings
 from qredit.prompts import recording_path
 
@@ -80,7 +81,7 @@ def quickstart(watcher: Watcher, *, settings: TrainSettings = SETTINGS, jobs: in
         SEEDS,
         settings,
         mixer=BUILTIN if generated is None else str(generated.artifact.path),
-        jobs=jobs,
+        engine=EngineSettings(jobs=jobs),
         on_start=watcher.on_comparison,
         on_progress=watcher.on_training,
     )

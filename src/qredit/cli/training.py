@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
-from qredit.cli.console import JsonOption, command, err, out, plain, print_json
+from qredit.cli.console import JsonOption, command, err, out, plain, print_json, program
 from qredit.cli.options import TrustEnvOption, with_settings
+from qredit.cli.reporting import show_table
 from qredit.errors import ConfigurationError
+from qredit.marl.engines import EngineSettings
 from qredit.marl.settings import TrainSettings
 
 if TYPE_CHECKING:
+    from qredit.api.training import Submitted
     from qredit.marl.comparison import Comparison
     from qredit.marl.jobs import JobProgress
 
@@ -35,7 +40,9 @@ OwnOption = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
     command(app, "train")(with_settings("settings", TrainSettings, leave_out=("own",))(train))
-    command(app, "compare")(with_settings("settings", TrainSettings, leave_out=("algorithm", "seed", "own"))(compare))
+    with_engine = with_settings("engine", EngineSettings)
+    with_training = with_settings("settings", TrainSettings, leave_out=("algorithm", "seed", "own"))
+    command(app, "compare")(with_engine(with_training(compare)))
 
 
 def train(
@@ -86,6 +93,7 @@ def train(
 def compare(
     task: Annotated[str, typer.Argument(help="Built-in task, or the path of a task file with an environment.")],
     settings: TrainSettings,
+    engine: EngineSettings,
     algorithms: Annotated[str, typer.Option(help=_ALGORITHMS_HELP)] = "vdn,qmix,qllm",
     seeds: Annotated[str, typer.Option(help="Seeds, with commas between, or a range such as 0-4.")] = "0-4",
     mixer: MixerOption = None,
@@ -96,7 +104,12 @@ def compare(
         bool, typer.Option("--placebos", help="Train each credit function's four placebos too.")
     ] = False,
     own: OwnOption = None,
-    jobs: Annotated[int | None, typer.Option(help="Trainings at the same time; default: one per core.", min=1)] = None,
+    paper: Annotated[
+        Path | None, typer.Option(help="Folder for LaTeX tables, vector pictures, BibTeX and the appendix of prompts.")
+    ] = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="With --engine slurm: submit and return; --resume RUN collects.")
+    ] = False,
     resume: Annotated[str | None, typer.Option(help="Comparison to go on with, with the same settings.")] = None,
     trust_env: TrustEnvOption = False,
     json_output: JsonOption = False,
@@ -107,6 +120,22 @@ def compare(
 
     names = [name.strip() for name in algorithms.split(",") if name.strip()]
     settings = replace(settings, own=parse_own(own or [], [name.partition("+")[0] for name in names]))
+    asked = shlex.join([program(), *sys.argv[1:]])
+    if detach:
+        submitted = api.submit(
+            task,
+            names,
+            parse_seeds(seeds),
+            settings,
+            engine=engine,
+            mixer=mixer,
+            shares=shares,
+            placebos=placebos,
+            resume=resume,
+            command=asked,
+        )
+        _show_submitted(submitted, json_output)
+        return
     with Bars() as bars:
         comparison = api.compare(
             task,
@@ -116,17 +145,30 @@ def compare(
             mixer=mixer,
             shares=shares,
             placebos=placebos,
-            jobs=jobs,
+            engine=engine,
+            command=asked,
             resume=resume,
             on_start=lambda run: bars.note(f"run {run.path}"),
             on_progress=bars.update,
         )
+    written = api.write_paper([comparison.folder], paper, command=asked) if paper is not None else ()
     if json_output:
-        print_json({"run": comparison.folder, "comparison": comparison.to_json()})
+        print_json({"run": comparison.folder, "comparison": comparison.to_json(), "paper": written})
         return
     show_comparison(comparison)
     out().print(plain(f"picture  {comparison.picture}"), soft_wrap=True)
     out().print(plain(f"data     {comparison.folder / 'comparison.csv'}"), soft_wrap=True)
+    for path in written:
+        out().print(plain(f"paper    {path}"), soft_wrap=True)
+
+
+def _show_submitted(submitted: Submitted, json_output: bool) -> None:
+    if json_output:
+        print_json({"run": submitted.run.path, "jobs": dict(submitted.jobs)})
+        return
+    for name, job in submitted.jobs.items():
+        out().print(plain(f"{name}: job {job}"), soft_wrap=True)
+    out().print(plain(f"run {submitted.run.path}; the same command with --resume instead of --detach collects it"))
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -179,17 +221,7 @@ def show_comparison(comparison: Comparison) -> None:
     """The table of a comparison."""
     from qredit.marl.tables import comparison_table
 
-    data = comparison_table(comparison)
-    table = Table(title=plain(data.title), title_justify="left", box=None, pad_edge=False, header_style="bold")
-    for column in data.columns:
-        table.add_column(plain(column.title), justify="right" if column.numeric else "left", overflow="fold")
-    for row in data.rows:
-        table.add_row(*(plain(cell) for cell in row))
-    out().print(table)
-    for verdict in data.verdicts:
-        out().print(plain(verdict, "bold"), soft_wrap=True)
-    for note in data.notes:
-        out().print(plain(f"- {note}"), soft_wrap=True)
+    show_table(comparison_table(comparison))
 
 
 def _progress() -> Progress:
