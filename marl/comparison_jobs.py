@@ -21,7 +21,7 @@ def train_one(arguments: Mapping[str, Any], report: Report) -> None:
     """Train in a folder of its own, from where an earlier attempt left off.
 
     Args:
-        arguments: `task`, `training` (the settings), `mixer_path` or `None`, `folder`.
+        arguments: `task`, `training` (the settings), `mixer_path` or `None`, `folder`, `wandb` (a project, or `None`).
     """
     from qredit.marl.training import train
 
@@ -34,6 +34,7 @@ def train_one(arguments: Mapping[str, Any], report: Report) -> None:
             run,
             mixer_path=None if mixer is None else Path(mixer),
             resume=True,
+            wandb=arguments["wandb"],
             on_progress=report,
         )
 

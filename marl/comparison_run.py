@@ -26,7 +26,7 @@ from qredit.errors import ConfigurationError, RunFolderError
 from qredit.files import read_json_untrusted, write_atomic, write_json
 from qredit.marl.algorithms import algorithm_of
 from qredit.marl.comparison import RESULT, Comparison, Training, read_training, rows_of
-from qredit.marl.contenders import Contender, as_read, check_comparable, differences
+from qredit.marl.contenders import Contender, as_read, check_artifact, check_comparable, differences
 from qredit.marl.cores import usable_cores
 from qredit.marl.engines import EngineSettings, SlurmEngine, make_engine
 from qredit.marl.finished import training_folder
@@ -114,7 +114,7 @@ def _jobs(
     """All that has to be done, with a folder for each, once everything is known to fit together."""
     check_comparable(contenders, seeds)
     for contender in contenders:
-        algorithm_of(contender.settings, has_credit=contender.mixer_path is not None)
+        check_artifact(contender)
     if engine.wandb is not None:
         require_wandb()
     trainings = [

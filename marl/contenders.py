@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from qredit.errors import ConfigurationError, UnknownNameError
-from qredit.marl.algorithms import algorithm_named
+from qredit.marl.algorithms import algorithm_named, algorithm_of
+from qredit.marl.mixers.credit import load_graph
+from qredit.marl.mixers.qllm import check_placebo
 from qredit.marl.settings import TrainSettings
 
 VARIABLE = frozenset(
@@ -86,6 +88,20 @@ def parse_contender(
             remedy=f"Give {option}.",
         )
     return Contender(text, varied, artifact if forms else None)
+
+
+def check_artifact(contender: Contender) -> None:
+    """Whether a contender's artifact can do what is asked of it, before anything is trained.
+
+    Raises:
+        ArtifactError: damaged, or of another form.
+        ConfigurationError: a placebo for a function without weights.
+    """
+    algorithm = algorithm_of(contender.settings, has_credit=contender.mixer_path is not None)
+    if contender.mixer_path is None:
+        return
+    graph = load_graph(contender.mixer_path, forms=algorithm.credit_forms(contender.settings))
+    check_placebo(contender.settings.placebo, graph)
 
 
 def with_placebos(names: Sequence[str]) -> list[str]:

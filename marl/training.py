@@ -35,6 +35,7 @@ from qredit.marl.rollout import sampled as draw
 from qredit.marl.settings import TrainSettings
 from qredit.marl.statistics import area_under_curve
 from qredit.marl.streams import Stream, episode_seeds, generator
+from qredit.marl.wandb_sink import WandbRun
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -79,6 +80,7 @@ def train(
     *,
     mixer_path: Path | None = None,
     resume: bool = False,
+    wandb: str | None = None,
     on_progress: OnProgress = lambda done, total: None,
 ) -> TrainResult:
     """Train, and write metrics, checkpoints and the result into the run folder; the caller holds its lock.
@@ -92,6 +94,7 @@ def train(
         run: the run folder.
         mixer_path: the credit function's artifact, for algorithms that need one.
         resume: go on from the folder's checkpoint, if it has one.
+        wandb: project at Weights & Biases that mirrors the evaluations.
         on_progress: told of the steps done after every collection.
 
     Raises:
@@ -102,7 +105,7 @@ def train(
     training = Training(task, settings, run.path, mixer_path)
     if resume:
         training.load()
-    return training.run(on_progress)
+    return training.run(on_progress, wandb=None if wandb is None else WandbRun.of(run, wandb))
 
 
 class Training:
@@ -135,10 +138,10 @@ class Training:
             self._counters, self._evaluations = found.counters, found.evaluations
             self._loss = torch.tensor(found.counters.loss)
 
-    def run(self, on_progress: OnProgress) -> TrainResult:
+    def run(self, on_progress: OnProgress, *, wandb: WandbRun | None = None) -> TrainResult:
         """Collect, learn, evaluate and save until the steps are done."""
         settings = self._settings
-        with MetricsLog(self._folder, self._evaluations) as metrics:
+        with MetricsLog(self._folder, self._evaluations, wandb=wandb) as metrics:
             while True:
                 if self._evaluation_is_due():
                     self._evaluations += (self._evaluate(),)

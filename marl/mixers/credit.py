@@ -95,7 +95,9 @@ class CreditMixer(nn.Module):
             )
         s = states.reshape(-1, header.state_size)
         q = agent_qs.detach().reshape(-1, header.n_agents).requires_grad_()
-        (gradient,) = torch.autograd.grad(apply_form(header, self._run(state=s, agents_q=q), q).q_tot.sum(), q)
+        with torch.enable_grad():  # the credit is a gradient, whoever asks
+            q_tot = apply_form(header, self._run(state=s, agents_q=q), q).q_tot
+        (gradient,) = torch.autograd.grad(q_tot.sum(), q)
         return gradient.reshape(agent_qs.shape)
 
     def _check(self, states: Tensor, agent_qs: Tensor | None) -> None:

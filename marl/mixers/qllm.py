@@ -44,12 +44,7 @@ class QLLMMixer(Mixer):
         self.credit_size = self.function.output_size
         self.strength = settings.credit_strength
         self._settings = settings
-        if settings.placebo != "none" and not self.credit_size:
-            raise ConfigurationError(
-                f"placebo `{settings.placebo}` for a function of the form `general`",
-                cause="it has no weights that could be replaced",
-                remedy="Give an artifact with a function `credit`, or compare with VDN and QMIX.",
-            )
+        check_placebo(settings.placebo, graph)
         self.bias: nn.Module | None = None
         if settings.bias == "learned":
             size = settings.mixing_size
@@ -95,3 +90,17 @@ class QLLMMixer(Mixer):
             return credit
         weights, bias = credit.tensor_split([self.function.n_agents], dim=-1)
         return torch.cat([1 + self.strength * (weights - 1), bias], dim=-1)
+
+
+def check_placebo(placebo: str, graph: CreditGraph) -> None:
+    """Whether a placebo can stand in for a credit function.
+
+    Raises:
+        ConfigurationError: the function has no weights.
+    """
+    if placebo != "none" and graph.header.form == "general":
+        raise ConfigurationError(
+            f"placebo `{placebo}` for a function of the form `general`",
+            cause="it has no weights that could be replaced",
+            remedy="Give an artifact with a function `credit`, or compare with VDN and QMIX.",
+        )

@@ -205,6 +205,13 @@ def test_the_general_form_and_its_credit(graphs: type[Graphs]) -> None:
         mixer.credit(states)
 
 
+def test_the_credit_of_the_general_form_is_had_without_gradients_too(graphs: type[Graphs]) -> None:
+    mixer = CreditMixer(graphs(N, S).product())
+    agent_qs, states = torch.rand(2, 3, N) + 1, torch.zeros(2, 3, S)
+    with torch.no_grad():
+        assert torch.equal(mixer.credit(states, agent_qs), mixer.credit(states, agent_qs.clone()))
+
+
 def test_the_general_form_passes_gradients_on(graphs: type[Graphs]) -> None:
     agent_qs = torch.tensor([[[2.0, 3.0, 5.0]]], requires_grad=True)
     (gradient,) = torch.autograd.grad(CreditMixer(graphs(N, S).product())(agent_qs, torch.zeros(1, 1, S)), agent_qs)
