@@ -96,8 +96,8 @@ class CreditMixer(nn.Module):
         s = states.reshape(-1, header.state_size)
         q = agent_qs.detach().reshape(-1, header.n_agents).requires_grad_()
         with torch.enable_grad():  # the credit is a gradient, whoever asks
-            q_tot = apply_form(header, self._run(state=s, agents_q=q), q).q_tot
-        (gradient,) = torch.autograd.grad(q_tot.sum(), q)
+            total = apply_form(header, self._run(state=s, agents_q=q), q).q_tot.sum()
+        (gradient,) = torch.autograd.grad(total, q)
         return gradient.reshape(agent_qs.shape)
 
     def _check(self, states: Tensor, agent_qs: Tensor | None) -> None:
