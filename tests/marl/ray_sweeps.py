@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -87,6 +88,10 @@ class Sweeps:
                 half_way.add(progress.job)
             if len(half_way) == 2 and not (self.folder / "go").exists():
                 self.cluster.remove_node(self.other, allow_graceful=False)
+                # Its job learns of the loss when the process that watches it is gone; until then it must not go on.
+                deadline = time.monotonic() + 60
+                while all(is_alive(pids(job)[-1]) for job in jobs) and time.monotonic() < deadline:
+                    time.sleep(0.05)
                 (self.folder / "go").touch()
 
         self.run(jobs, kill_the_other_node)

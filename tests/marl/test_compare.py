@@ -6,11 +6,10 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from qredit.artifact import save_artifact
 from qredit.errors import ArtifactError, ConfigurationError, InfrastructureError, RunFolderError
 from qredit.marl.comparison import Comparison
 from qredit.marl.comparison_run import compare
@@ -19,6 +18,9 @@ from qredit.marl.jobs import JobProgress
 from qredit.marl.settings import TrainSettings
 from qredit.runs import Run, create_run, open_run
 from qredit.task import EnvironmentSpec, Task
+
+if TYPE_CHECKING:
+    from tests.marl.conftest import Graphs, SaveGraph
 
 SETTINGS = TrainSettings(total_steps=2000)
 TASK = Task(
@@ -43,10 +45,8 @@ def _stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def mixer(tmp_path: Path) -> Path:
-    folder = tmp_path / "artifact"
-    save_artifact(folder, manifest={"kind": "credit", "task": "toy"}, files={"credit.graph.json": b"{}"})
-    return folder
+def mixer(graphs: type[Graphs], save_graph: SaveGraph) -> Path:
+    return save_graph(graphs(2, 2).ones())
 
 
 @pytest.fixture
@@ -156,12 +156,24 @@ def test_going_on_with_other_settings_is_refused(run: Run) -> None:
     assert visits(run) == {"vdn-seed0": 1}
 
 
-def test_going_on_with_another_mixer_is_refused(run: Run, mixer: Path, tmp_path: Path) -> None:
+def test_going_on_with_another_mixer_is_refused(
+    run: Run, mixer: Path, graphs: type[Graphs], save_graph: SaveGraph
+) -> None:
     compare(TASK, contenders("qllm", mixer=mixer), [0], run, jobs=1)
-    other = tmp_path / "other"
-    save_artifact(other, manifest={"kind": "credit", "task": "toy"}, files={"credit.graph.json": b"{ }"})
+    other = save_graph(graphs(2, 2).first_numbers())
     with pytest.raises(RunFolderError, match="mixer_sha256"):
         compare(TASK, contenders("qllm", mixer=other), [0], run, jobs=1)
+
+
+def test_what_a_mixer_cannot_do_stops_before_anything_is_trained(
+    run: Run, graphs: type[Graphs], save_graph: SaveGraph
+) -> None:
+    general, shares = save_graph(graphs(2, 2).product()), save_graph(graphs(2, 6).ones(form="shares"))
+    with pytest.raises(ConfigurationError, match="it has no weights that could be replaced"):
+        compare(TASK, contenders("vdn", "qllm", mixer=general, placebo="random"), [0], run, jobs=1)
+    with pytest.raises(ArtifactError, match="shares out the team reward"):
+        compare(TASK, contenders("vdn", "qllm", mixer=shares), [0], run, jobs=1)
+    assert visits(run) == {}
 
 
 def test_a_damaged_mixer_stops_before_anything_is_trained(run: Run, mixer: Path) -> None:
