@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from qredit.marl.losses import chosen_values, greedy_actions, td_loss, td_targets
 from qredit.marl.mixers import Mixer, Steps
-from qredit.marl.networks import values_at
+from qredit.marl.networks import move_towards, values_at
 from qredit.marl.reward_scale import RewardScale
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ class Learner:
         self.reward_scale = RewardScale()
         self._settings = settings
         self._parameters: list[Tensor] = list(self.online.parameters())
-        self._target_parameters: list[Tensor] = list(self.target.parameters())
         self.optimiser = torch.optim.Adam(self._parameters, lr=settings.learning_rate, fused=True)
 
     def update(self, episodes: Episodes, environment_steps: int = 0) -> Tensor:
@@ -47,10 +46,9 @@ class Learner:
         self.optimiser.step()
         return loss.detach()
 
-    @torch.no_grad()
     def update_target(self) -> None:
         """Move the target network towards the online network."""
-        torch._foreach_lerp_(self._target_parameters, self._parameters, self._settings.target_update_tau)
+        move_towards(self.target, self.online, self._settings.target_update_tau)
 
     def loss(self, episodes: Episodes, environment_steps: int = 0) -> Tensor:
         """The TD loss of a batch of episodes, over the `M` steps that took place (QLLM, equation 9).

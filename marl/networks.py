@@ -52,6 +52,13 @@ class AgentNetwork(nn.Module):
         return self.head(x), hidden
 
 
+@torch.no_grad()
+def move_towards(target: nn.Module, online: nn.Module, tau: float) -> None:
+    """`theta^- <- (1 - tau) theta^- + tau theta`, for target networks; buffers stay."""
+    moved: list[Tensor] = list(target.parameters())
+    torch._foreach_lerp_(moved, list[Tensor](online.parameters()), tau)
+
+
 def values_at(network: AgentNetwork, inputs: Tensor, where: Tensor) -> Tensor:
     """What a network gives at some time points of episodes, `[M, N, A]`; no work is spent on the others if it can be.
 

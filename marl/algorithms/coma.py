@@ -15,7 +15,7 @@ from qredit.marl.algorithms.algorithm import Learned, Problem
 from qredit.marl.algorithms.on_policy import OnPolicy
 from qredit.marl.losses import chosen_values, policy_gradient_loss, td_loss
 from qredit.marl.mixers import StateScale
-from qredit.marl.networks import scattered, values_at
+from qredit.marl.networks import move_towards, scattered, values_at
 from qredit.marl.policies import drawn_actions, entropy, log_policy
 from qredit.marl.returns import lambda_returns, n_step_returns
 from qredit.marl.streams import Stream, generator
@@ -85,7 +85,8 @@ class COMA(OnPolicy):
             q = chosen_values(self.critic(s, o, u), u)  # [M, N]
             self.step(self.critic_optimiser, td_loss(q, targets))
             updates += 1
-            self._update_target(updates)
+            if updates % self.settings.target_update_interval == 0:
+                move_towards(self.target_critic, self.critic, self.settings.target_update_tau)
         loss = self.actor_loss(episodes)
         self.step(self.actor_optimiser, loss)
         return Learned(loss.detach(), updates)
@@ -118,13 +119,6 @@ class COMA(OnPolicy):
             q = self.critic(episodes.states[starts], episodes.observations[starts], u)  # [M, N, A]
             advantages = counterfactual_advantages(q, log_pi.exp(), u)
         return policy_gradient_loss(log_pi, u, advantages) - self.own.entropy_coefficient * entropy(log_pi).mean()
-
-    @torch.no_grad()
-    def _update_target(self, updates: int) -> None:
-        if updates % self.settings.target_update_interval == 0:
-            target: list[Tensor] = list(self.target_critic.parameters())
-            online: list[Tensor] = list(self.critic.parameters())
-            torch._foreach_lerp_(target, online, self.settings.target_update_tau)
 
 
 def counterfactual_advantages(q: Tensor, pi: Tensor, actions: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from qredit.errors import ConfigurationError
 from qredit.marl.algorithms.algorithm import Learned, Problem
 from qredit.marl.algorithms.on_policy import OnPolicy
 from qredit.marl.losses import chosen_values, ppo_loss
-from qredit.marl.networks import AgentNetwork, scattered, values_at
+from qredit.marl.networks import AgentNetwork, move_towards, scattered, values_at
 from qredit.marl.policies import entropy, log_policy
 from qredit.marl.returns import lambda_returns, n_step_returns
 
@@ -110,7 +110,8 @@ class IPPO(OnPolicy):
                 values = values_at(self.critic, self.critic_inputs(part), part.starts).squeeze(-1)  # [M, N]
                 self.step(self.critic_optimiser, (values - returns[chosen][took]).square().mean())
                 updates += 1
-                self._update_target(updates)
+                if self.own.n_step and updates % self.settings.target_update_interval == 0:
+                    move_towards(self.target_critic, self.critic, self.settings.target_update_tau)
         return Learned(loss.detach(), updates)
 
     def _log_probabilities(self, episodes: Episodes, starts: Tensor) -> tuple[Tensor, Tensor]:
@@ -143,9 +144,3 @@ class IPPO(OnPolicy):
             return advantages
         seen = advantages[filled]
         return (advantages - seen.mean()) / (seen.std(correction=0) + 1e-8)
-
-    @torch.no_grad()
-    def _update_target(self, updates: int) -> None:
-        if self.own.n_step and updates % self.settings.target_update_interval == 0:
-            target: list[Tensor] = list(self.target_critic.parameters())
-            torch._foreach_lerp_(target, list[Tensor](self.critic.parameters()), self.settings.target_update_tau)

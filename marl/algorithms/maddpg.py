@@ -15,7 +15,7 @@ from qredit.marl.algorithms.algorithm import Learned, Problem
 from qredit.marl.algorithms.off_policy import OffPolicy
 from qredit.marl.losses import greedy_actions, td_loss, td_targets
 from qredit.marl.mixers import StateScale
-from qredit.marl.networks import values_at
+from qredit.marl.networks import move_towards, values_at
 from qredit.marl.reward_scale import RewardScale
 from qredit.marl.rollout import Choose, sampled
 from qredit.marl.streams import Stream, generator
@@ -144,12 +144,11 @@ class MADDPG(OffPolicy):
         loss: Tensor = self.own.regularisation * logits.masked_fill(~available, 0.0).square().mean() - q.mean()
         return loss
 
-    @torch.no_grad()
     def update_target(self) -> None:
         """Move the target networks by `target_update_tau`."""
-        online: list[Tensor] = [*self.actor.parameters(), *self.critic.parameters()]
-        target: list[Tensor] = [*self.target_actor.parameters(), *self.target_critic.parameters()]
-        torch._foreach_lerp_(target, online, self.settings.target_update_tau)
+        tau = self.settings.target_update_tau
+        move_towards(self.target_actor, self.actor, tau)
+        move_towards(self.target_critic, self.critic, tau)
 
     def _rewards(self, batch: Episodes) -> Tensor:
         """What teaches each agent in training units, `[M, 1]` or `[M, N]`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -9,7 +10,6 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from qredit.credit.statistics import differs_from_vdn
 from qredit.marl.algorithms.algorithm import Learned, Problem
 from qredit.marl.algorithms.on_policy import OnPolicy
 from qredit.marl.algorithms.qllm import qllm_mixer
@@ -37,9 +37,9 @@ class MixedCritic(OnPolicy):
         self.actor_optimiser = torch.optim.Adam(self.actor.parameters(), lr=rate, fused=True)
         self.critic_optimiser = torch.optim.Adam(self.critic.parameters(), lr=rate, fused=True)
 
+    @abstractmethod
     def make_agent_critic(self, problem: Problem) -> nn.Module:
         """What values each agent."""
-        raise NotImplementedError
 
     def make_mixer(self, problem: Problem) -> Mixer:
         """QMIX's mixing network."""
@@ -100,11 +100,7 @@ class CreditCritic(MixedCritic):
 
     def vdn_difference(self) -> float | None:
         """In the weights form, of the states of the latest collection; placebos are left aside."""
-        function = self.mixer.function
-        if function.graph.header.form != "weights" or not len(self._visited):
-            return None
-        weights = function.credit(self._visited)
-        return float(differs_from_vdn(weights, function.graph.header.scale).double().mean())
+        return self.mixer.vdn_difference(self._visited)
 
     def more_tensors(self) -> dict[str, Tensor]:
         """The states of the latest collection besides."""

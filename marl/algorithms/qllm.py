@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qredit.credit.statistics import differs_from_vdn
 from qredit.marl.algorithms.algorithm import Problem
 from qredit.marl.algorithms.value_decomposition import ValueDecomposition
 from qredit.marl.mixers import Mixer, QLLMMixer
@@ -33,11 +32,7 @@ class QLLM(ValueDecomposition):
 
     def vdn_difference(self) -> float | None:
         """In the weights form, of the states in the replay buffer; placebos are left aside."""
-        function = self.mixer.function
-        if function.graph.header.form != "weights":
-            return None
-        weights = function.credit(self.replay.visited_states(VISITED_STATES))
-        return float(differs_from_vdn(weights, function.graph.header.scale).double().mean())
+        return self.mixer.vdn_difference(self.replay.visited_states(VISITED_STATES))
 
 
 def qllm_mixer(problem: Problem) -> QLLMMixer:

@@ -16,7 +16,7 @@ from qredit.marl.algorithms.mixed_critic import CreditCritic, MixedCritic
 from qredit.marl.algorithms.off_policy import replay_for
 from qredit.marl.losses import td_loss
 from qredit.marl.mixers import Mixer
-from qredit.marl.networks import AgentNetwork, scattered
+from qredit.marl.networks import AgentNetwork, move_towards, scattered
 from qredit.marl.policies import drawn_actions, entropy
 from qredit.marl.returns import lambda_returns
 from qredit.marl.streams import Stream, generator
@@ -162,10 +162,7 @@ class RIIT(MixedCritic):
         self.step(self.critic_optimiser, td_loss(q_tot, targets))
         updates += 1
         if updates % self.settings.target_update_interval == 0:
-            target: list[Tensor] = list(self.target_critic.parameters())
-            online: list[Tensor] = list(self.critic.parameters())
-            with torch.no_grad():
-                torch._foreach_lerp_(target, online, self.settings.target_update_tau)
+            move_towards(self.target_critic, self.critic, self.settings.target_update_tau)
         return updates
 
     def _one_hot(self, actions: Tensor) -> Tensor:

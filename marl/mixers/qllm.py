@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from qredit.credit.statistics import differs_from_vdn
 from qredit.errors import ConfigurationError
 from qredit.marl.mixers.credit import CreditMixer
 from qredit.marl.mixers.mixer import Mixer
@@ -83,6 +84,16 @@ class QLLMMixer(Mixer):
         """Bring the bias to the units of the rewards, and the strength to where it should be by now."""
         self.function.bias_unit = 1.0 / reward_deviation
         self.strength = self._settings.strength(environment_steps)
+
+    def vdn_difference(self, states: Tensor) -> float | None:
+        """Share of `states [M, S]` in which the function's weights differ from VDN's, placebos left aside.
+
+        `None` in the general form, and without states.
+        """
+        header = self.function.graph.header
+        if header.form != "weights" or not len(states):
+            return None
+        return float(differs_from_vdn(self.function.credit(states), header.scale).double().mean())
 
     def _weakened(self, credit: Tensor) -> Tensor:
         """`1 + lambda (w - 1)` for the weights among `credit [..., C]`."""
