@@ -99,7 +99,7 @@ class CreditCritic(MixedCritic):
         self._visited = episodes.states[:, :-1][episodes.filled]
 
     def vdn_difference(self) -> float | None:
-        """In the weights form, of the states of the latest collection; placebos are left aside."""
+        """In the weights form, of the states of the latest collection."""
         return self.mixer.vdn_difference(self._visited)
 
     def more_tensors(self) -> dict[str, Tensor]:

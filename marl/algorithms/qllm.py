@@ -31,7 +31,7 @@ class QLLM(ValueDecomposition):
         return qllm_mixer(problem)
 
     def vdn_difference(self) -> float | None:
-        """In the weights form, of the states in the replay buffer; placebos are left aside."""
+        """In the weights form, of the states in the replay buffer."""
         return self.mixer.vdn_difference(self.replay.visited_states(VISITED_STATES))
 
 

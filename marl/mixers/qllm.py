@@ -86,12 +86,12 @@ class QLLMMixer(Mixer):
         self.strength = self._settings.strength(environment_steps)
 
     def vdn_difference(self, states: Tensor) -> float | None:
-        """Share of `states [M, S]` in which the function's weights differ from VDN's, placebos left aside.
+        """Share of `states [M, S]` in which the function's weights differ from VDN's.
 
-        `None` in the general form, and without states.
+        `None` in the general form, with a placebo in the function's place, and without states.
         """
         header = self.function.graph.header
-        if header.form != "weights" or not len(states):
+        if header.form != "weights" or self._settings.placebo != "none" or not len(states):
             return None
         return float(differs_from_vdn(self.function.credit(states), header.scale).double().mean())
 

@@ -57,6 +57,7 @@ def report(
         QreditError: runs that do not exist or are no finished comparisons, two of one task, no algorithm in common.
     """
     from qredit.marl.finished import read_comparison
+    from qredit.marl.paper import write_paper as write
     from qredit.marl.report import make_report
 
     found = [read_comparison(open_run(name, kind="compare").path) for name in comparisons]
@@ -67,7 +68,7 @@ def report(
     run = create_run("report", "-".join(one.task for one in found)[:60], record)
     with run.writing():
         _write(made, run)
-        files = () if paper is None else _write_paper(made, paper, calls, command)
+        files = () if paper is None else write(found, paper, report=made, calls=calls, command=command)
     return Reported(made, run, files)
 
 
@@ -78,18 +79,13 @@ def write_paper(comparisons: Sequence[str | Path], folder: Path, *, command: str
         QreditError: see `report`.
     """
     from qredit.marl.finished import read_comparison
+    from qredit.marl.paper import write_paper as write
     from qredit.marl.report import make_report
 
     found = [read_comparison(open_run(name, kind="compare").path) for name in comparisons]
-    return _write_paper(make_report(found), folder, _calls(found, None), command)
-
-
-def _write_paper(
-    made: Report, folder: Path, calls: Mapping[str, Sequence[Call]], command: str | None
-) -> tuple[Path, ...]:
-    from qredit.marl.paper import write_paper as write
-
-    return write(made.comparisons, folder, report=made, calls=calls, command=command)
+    # Scores are for several tasks: one task's tables can be written even where nothing beats the random policy.
+    made = make_report(found) if len(found) > 1 else None
+    return write(found, folder, report=made, calls=_calls(found, None), command=command)
 
 
 def _write(made: Report, run: Run) -> None:

@@ -151,13 +151,14 @@ def compare(
             on_start=lambda run: bars.note(f"run {run.path}"),
             on_progress=bars.update,
         )
+    if not json_output:
+        show_comparison(comparison)
+        out().print(plain(f"picture  {comparison.picture}"), soft_wrap=True)
+        out().print(plain(f"data     {comparison.folder / 'comparison.csv'}"), soft_wrap=True)
     written = api.write_paper([comparison.folder], paper, command=asked) if paper is not None else ()
     if json_output:
         print_json({"run": comparison.folder, "comparison": comparison.to_json(), "paper": written})
         return
-    show_comparison(comparison)
-    out().print(plain(f"picture  {comparison.picture}"), soft_wrap=True)
-    out().print(plain(f"data     {comparison.folder / 'comparison.csv'}"), soft_wrap=True)
     for path in written:
         out().print(plain(f"paper    {path}"), soft_wrap=True)
 
