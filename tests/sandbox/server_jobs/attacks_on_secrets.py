@@ -24,7 +24,9 @@ def read_environment(parent: int) -> str:
             found.append(open(f"/proc/{pid}/environ").read())
         except OSError:
             continue
-    loot = [text for text in found if "canary-3f9a17c2" in text]
+    # Put together here: as a constant it would stand in the memory of every process that has loaded this module.
+    canary = "-".join(("canary", "3f9a17c2"))
+    loot = [text for text in found if canary in text]
     if not loot:
         raise PermissionError("no variable of the caller")
     return loot[0][:100]
