@@ -86,9 +86,8 @@ class Learner:
                 values=chosen_values(values, actions),
                 actions=actions,
                 all_values=values,
-                available=episodes.available_actions[at],
-                states=episodes.states[at],
-                credit=episodes.credit[at],
+                episodes=episodes,
+                at=at,
             )
         )
 

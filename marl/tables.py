@@ -62,11 +62,13 @@ class Threshold:
 
 def comparison_table(comparison: Comparison, *, threshold: Threshold | None = None) -> Table:
     """The table that `qredit compare` ends with; columns in which nothing would stand are left out."""
+    # Every seed, or what can be said about many: shares of the pairs of two seeds would look like more than they are.
     few = len(comparison.seeds) <= MOST_SEEDS_SHOWN
+    left_out = {_P_RETURN, _P_AREA} if few else {_BY_SEED}
     shown = [
         (column, cell)
         for column, cell in _columns(threshold)
-        if _applies(column, cell, comparison.rows) and (few or column.title != _BY_SEED)
+        if _applies(column, cell, comparison.rows) and column.title not in left_out
     ]
     seeds = ", ".join(map(str, comparison.seeds))
     return Table(
@@ -83,6 +85,7 @@ def comparison_table(comparison: Comparison, *, threshold: Threshold | None = No
 
 Cell = Callable[[Row], str]
 _BY_SEED = "by seed"
+_P_RETURN, _P_AREA = f"P(return > {BASELINE})", f"P(area > {BASELINE})"
 _ALWAYS = frozenset({"algorithm", "final return", _BY_SEED, "area under curve", "training [s]"})
 
 
@@ -92,8 +95,8 @@ def _columns(threshold: Threshold | None) -> list[tuple[Column, Cell]]:
         (_BY_SEED, lambda row: _each(list(row.return_by_seed.values()))),
         ("area under curve", lambda row: mean_and_interval(row.mean_area, row.area_interval)),
         (_BY_SEED, lambda row: _each(list(row.area_by_seed.values()))),
-        (f"P(return > {BASELINE})", lambda row: probability(row.improvement_over_vdn)),
-        (f"P(area > {BASELINE})", lambda row: probability(row.area_improvement_over_vdn)),
+        (_P_RETURN, lambda row: probability(row.improvement_over_vdn)),
+        (_P_AREA, lambda row: probability(row.area_improvement_over_vdn)),
         ("sampled return", _sampled),
         ("unlike VDN", lambda row: NOT_APPLICABLE if row.vdn_difference is None else f"{row.vdn_difference:.0%}"),
         ("training [s]", lambda row: NOT_APPLICABLE if row.seconds is None else f"{row.seconds:.0f}"),
@@ -125,8 +128,9 @@ def _notes(comparison: Comparison, threshold: Threshold | None) -> tuple[str, ..
     basis = next((row.return_against_vdn.basis for row in comparison.rows if row.return_against_vdn), None)
     if basis is not None:
         notes.append(f"Numbers beside {BASELINE} are mean differences, seed by seed; the verdicts rest on: {basis}.")
+    if basis is not None and count > MOST_SEEDS_SHOWN:
         notes.append(
-            f"P(return > {BASELINE}): share of the pairs of trainings, one of each algorithm, in which it ends higher, "
+            f"{_P_RETURN}: share of the pairs of trainings, one of each algorithm, in which it ends higher, "
             "ties counted half; 0.5 is no difference. Few seeds that lie apart give 1 without being proof."
         )
     if count >= 3:

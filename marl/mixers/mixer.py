@@ -24,12 +24,25 @@ class Steps:
     """The actions, `[M, N]`."""
     all_values: Tensor
     """Values of all actions, `[M, N, A]`."""
-    available: Tensor
-    """Which actions are available, `[M, N, A]`, bool."""
-    states: Tensor
-    """`[M, S]`"""
-    credit: Tensor
-    """What `keep` gave for these states, `[M, C]`."""
+    episodes: Episodes
+    """Where they are from, `E` episodes."""
+    at: Tensor
+    """At which time points, `[E, T + 1]`, bool, `M` times true."""
+
+    @property
+    def available(self) -> Tensor:
+        """Which actions are available, `[M, N, A]`, bool."""
+        return self.episodes.available_actions[self.at]
+
+    @property
+    def states(self) -> Tensor:
+        """`[M, S]`"""
+        return self.episodes.states[self.at]
+
+    @property
+    def credit(self) -> Tensor:
+        """What `keep` gave for these states, `[M, C]`."""
+        return self.episodes.credit[self.at]
 
 
 class Mixer(nn.Module):

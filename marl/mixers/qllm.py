@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from qredit.credit.statistics import differs_from_vdn
 from qredit.errors import ConfigurationError
 from qredit.marl.mixers.credit import CreditMixer
-from qredit.marl.mixers.mixer import Mixer
+from qredit.marl.mixers.mixer import Mixer, Steps
 from qredit.marl.mixers.placebos import placebo_weights
 from qredit.marl.mixers.state_scale import StateScale
 from qredit.marl.streams import Stream, generator
@@ -55,6 +55,13 @@ class QLLMMixer(Mixer):
         """`Q_tot [B, T, 1]` of `agent_qs [B, T, N]` and `states [B, T, S]`, placebos left aside."""
         credit = self.function.outputs(states) if self.credit_size else agent_qs[..., :0]
         return self.mix(agent_qs, states, credit)
+
+    def of_steps(self, steps: Steps) -> Tensor:
+        """`Q_tot [M, 1]`; kept credit and nothing else, where that is enough."""
+        credit = steps.credit
+        if credit.shape[-1] and self.bias is None:
+            return self.function.mix(steps.values, self._weakened(credit))
+        return self.mix(steps.values, steps.states, credit)
 
     def mix(self, values: Tensor, states: Tensor, credit: Tensor) -> Tensor:
         """`[..., 1]` of `values [..., N]`, `states [..., S]` and, in the weights form, `credit [..., C]`."""

@@ -163,10 +163,10 @@ def test_the_table_shows_both_seeds_and_the_verdicts(comparison: Comparison) -> 
     table = comparison_table(comparison)
     assert table.title == "lbf-toy: 250,000 environment steps per training, seeds 0, 1"
     assert table.rows == (
-        ("random policy", "0.45", "-", "0.45", "-", "-", "-", "-", "-"),
-        ("vdn", "0.70", "0.80, 0.60", "0.45", "0.50, 0.40", "-", "-", "-", "10"),
-        ("qllm", "0.80", "0.90, 0.70", "0.65", "0.70, 0.60", "0.75", "1.00", "85%", "15"),
-        ("optimum", "1.00", "-", "1.00", "-", "-", "-", "-", "-"),
+        ("random policy", "0.45", "-", "0.45", "-", "-", "-"),
+        ("vdn", "0.70", "0.80, 0.60", "0.45", "0.50, 0.40", "-", "10"),
+        ("qllm", "0.80", "0.90, 0.70", "0.65", "0.70, 0.60", "85%", "15"),
+        ("optimum", "1.00", "-", "1.00", "-", "-", "-"),
     )
     assert table.verdicts == ("qllm beside vdn: final return +0.10, no difference shown; area +0.20, better",)
     assert all(len(row) == len(table.columns) for row in table.rows)
@@ -186,6 +186,15 @@ def test_the_table_shows_intervals_from_three_seeds_on(comparison: Comparison) -
     table = comparison_table(three)
     assert table.rows[0][1] == "0.70 [0.60, 0.80]"
     assert "[low, high]: 95 % bootstrap interval over 3 seeds." in table.notes
+
+
+def test_two_seeds_show_no_share_of_pairs(comparison: Comparison) -> None:
+    qllm = {seed: training(0.9 - 0.1 * seed, area=0.7 - 0.1 * seed) for seed in (0, 1, 2)}
+    rows = (algorithm_row("vdn", {**VDN, 2: training(0.7)}, None), algorithm_row("qllm", qllm, VDN))
+    for seeds, expected in (((0, 1), False), ((0, 1, 2), True)):
+        table = comparison_table(replace(comparison, seeds=seeds, rows=rows))
+        assert ("P(return > vdn)" in [column.title for column in table.columns]) == expected
+        assert any(note.startswith("P(return > vdn)") for note in table.notes) == expected
 
 
 def test_a_credit_function_stands_beside_its_placebos(comparison: Comparison) -> None:
@@ -235,7 +244,7 @@ def test_markdown_is_a_table_with_notes_below(comparison: Comparison) -> None:
     lines = comparison_table(comparison).to_markdown().splitlines()
     assert lines[0].startswith("**lbf-toy")
     assert lines[2].startswith("| algorithm | final return | by seed |")
-    assert lines[3] == "| --- |" + " ---: |" * 8
+    assert lines[3] == "| --- |" + " ---: |" * 6
     assert lines[5].startswith("| vdn | 0.70 | 0.80, 0.60 |")
     assert lines[9].startswith("- ")
 

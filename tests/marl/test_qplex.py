@@ -18,6 +18,7 @@ from qredit.marl.environments.matrix import NO_ACTION_YET, MatrixGame, payoff_ma
 from qredit.marl.losses import chosen_values, greedy_actions
 from qredit.marl.mixers import Mixer, QMixer, Steps, VDNMixer
 from qredit.marl.mixers.qplex import QPLEXMixer
+from qredit.marl.replay import Episodes
 from qredit.marl.settings import TrainSettings
 
 LAYOUT = StateLayout((StateField("numbers", (4,), "-", -3, 3, "Numbers.", ("x",)),))
@@ -38,14 +39,20 @@ def qplex(seed: int, n_agents: int = 2, n_actions: int = 3, *, stop_gradient: bo
 
 def steps_of(values: Tensor, actions: Tensor, states: Tensor, available: Tensor | None = None) -> Steps:
     """Steps with all `values [M, N, A]`, `actions [M, N]` and `states [M, S]`."""
-    return Steps(
-        values=chosen_values(values, actions),
-        actions=actions,
-        all_values=values,
-        available=torch.ones_like(values, dtype=torch.bool) if available is None else available,
-        states=states,
-        credit=states[:, :0],
+    m, n, _ = values.shape
+    episodes = Episodes(
+        observations=values.new_zeros(1, m, n, 1),
+        states=states.unsqueeze(0),
+        available_actions=(torch.ones_like(values, dtype=torch.bool) if available is None else available).unsqueeze(0),
+        actions=actions.unsqueeze(0),
+        rewards=values.new_zeros(1, m),
+        agent_rewards=values.new_zeros(1, m, n),
+        terminated=torch.zeros(1, m, dtype=torch.bool),
+        filled=torch.ones(1, m, dtype=torch.bool),
+        credit=values.new_zeros(1, m, 0),
     )
+    at = torch.ones(1, m, dtype=torch.bool)
+    return Steps(values=chosen_values(values, actions), actions=actions, all_values=values, episodes=episodes, at=at)
 
 
 # By hand
