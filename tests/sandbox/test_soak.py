@@ -16,7 +16,7 @@ import pytest
 
 Require = Callable[[str, str | None], None]
 
-CANDIDATES = 160
+CANDIDATES = 320
 JOBS_PER_SERVER = 150
 """So that a server is replaced under way."""
 
