@@ -61,19 +61,12 @@ class COMA(OnPolicy):
         self.actor = problem.agent_network()
         self.critic = CounterfactualCritic(problem).to(problem.device)
         self.target_critic = deepcopy(self.critic).requires_grad_(False)
-        rate = problem.settings.learning_rate
-        self.actor_optimiser = torch.optim.Adam(self.actor.parameters(), lr=rate, fused=True)
-        self.critic_optimiser = torch.optim.Adam(self.critic.parameters(), lr=rate, fused=True)
+        self.make_optimisers(self.critic)
 
     @property
     def networks(self) -> Mapping[str, nn.Module]:
         """Actor, critic and target critic."""
         return {"actor": self.actor, "critic": self.critic, "target_critic": self.target_critic}
-
-    @property
-    def optimisers(self) -> Mapping[str, torch.optim.Optimizer]:
-        """One for the actor, one for the critic."""
-        return {"actor_adam": self.actor_optimiser, "critic_adam": self.critic_optimiser}
 
     def update(self, episodes: Episodes, rewards: Tensor, done: Counters) -> Learned:
         """Some steps of the critic towards the same targets, then one of the actor; the critic's count as updates."""

@@ -68,9 +68,7 @@ class IPPO(OnPolicy):
         self.actor = problem.agent_network()
         self.critic = self.make_critic(problem)
         self.target_critic = deepcopy(self.critic).requires_grad_(False)
-        rate = problem.settings.learning_rate
-        self.actor_optimiser = torch.optim.Adam(self.actor.parameters(), lr=rate, fused=True)
-        self.critic_optimiser = torch.optim.Adam(self.critic.parameters(), lr=rate, fused=True)
+        self.make_optimisers(self.critic)
 
     def make_critic(self, problem: Problem) -> AgentNetwork:
         """`V_i(tau_i)`, one number per agent."""
@@ -84,11 +82,6 @@ class IPPO(OnPolicy):
     def networks(self) -> Mapping[str, nn.Module]:
         """Actor, critic and target critic."""
         return {"actor": self.actor, "critic": self.critic, "target_critic": self.target_critic}
-
-    @property
-    def optimisers(self) -> Mapping[str, torch.optim.Optimizer]:
-        """One for the actor, one for the critic."""
-        return {"actor_adam": self.actor_optimiser, "critic_adam": self.critic_optimiser}
 
     def update(self, episodes: Episodes, rewards: Tensor, done: Counters) -> Learned:
         """Estimate advantages once, then take clipped steps on actor and critic for some epochs."""

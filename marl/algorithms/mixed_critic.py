@@ -33,9 +33,7 @@ class MixedCritic(OnPolicy):
         self.agent_critic = self.make_agent_critic(problem)
         self.mixer = self.make_mixer(problem)
         self.critic = nn.ModuleDict({"agents": self.agent_critic, "mixer": self.mixer}).to(problem.device)
-        rate = problem.settings.learning_rate
-        self.actor_optimiser = torch.optim.Adam(self.actor.parameters(), lr=rate, fused=True)
-        self.critic_optimiser = torch.optim.Adam(self.critic.parameters(), lr=rate, fused=True)
+        self.make_optimisers(self.critic)
 
     @abstractmethod
     def make_agent_critic(self, problem: Problem) -> nn.Module:
@@ -49,11 +47,6 @@ class MixedCritic(OnPolicy):
     def networks(self) -> Mapping[str, nn.Module]:
         """Actor and critic."""
         return {"actor": self.actor, "critic": self.critic}
-
-    @property
-    def optimisers(self) -> Mapping[str, torch.optim.Optimizer]:
-        """One for the actor, one for the critic."""
-        return {"actor_adam": self.actor_optimiser, "critic_adam": self.critic_optimiser}
 
     def learn(self, episodes: Episodes, done: Counters) -> Learned:
         """Ask the mixer once what depends on states alone, then learn."""

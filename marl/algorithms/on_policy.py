@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import torch
@@ -79,6 +79,17 @@ class OnPolicy(Algorithm):
         rewards = torch.zeros_like(team)
         rewards[filled] = shares * team[filled]
         return rewards
+
+    def make_optimisers(self, critic: nn.Module) -> None:
+        """Give the actor and a critic an optimiser each, once both are made."""
+        rate = self.settings.learning_rate
+        self.actor_optimiser = torch.optim.Adam(self.actor.parameters(), lr=rate, fused=True)
+        self.critic_optimiser = torch.optim.Adam(critic.parameters(), lr=rate, fused=True)
+
+    @property
+    def optimisers(self) -> Mapping[str, torch.optim.Optimizer]:
+        """One for the actor, one for the critic."""
+        return {"actor_adam": self.actor_optimiser, "critic_adam": self.critic_optimiser}
 
     def minibatches(self, episodes: Episodes, done: Counters, *, epoch: int, count: int) -> Iterator[Tensor]:
         """Numbers of the episodes of each minibatch, in a random order that depends on seed and epoch alone."""

@@ -36,13 +36,13 @@ def algorithms(
             print_json(_facts(one, algorithm))
         return
     table = Table(box=None, pad_edge=False)
-    for column in ("name", "title", "learns from", "artifact", "rewards"):
+    for column in ("name", "learns from", "artifact", "rewards"):
         table.add_column(column)
     for one, algorithm in found.items():
         facts = _facts(one, algorithm)
         learns = "its last play" if algorithm.on_policy else "replay"
         artifact = " or ".join(facts["artifact"]) or "-"
-        cells = (one, algorithm.title, learns, artifact, ", ".join(algorithm.rewards))
+        cells = (one, learns, artifact, ", ".join(algorithm.rewards))
         table.add_row(*(plain(cell) for cell in cells))
     out().print(table)
     hint = f"`{program()} algorithms NAME` shows paper and options of one; `--rewards shares` needs an artifact, too."
