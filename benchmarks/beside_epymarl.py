@@ -62,7 +62,8 @@ PPO = TrainSettings(
     own={"n_step": 5, "entropy_coefficient": 0.001, "normalise_advantages": False, "refresh_advantages": True},
 )
 """The target critic moves once per collection: after 4 passes of one minibatch each."""
-SETTINGS = {"qmix": Q_LEARNING, "vdn": Q_LEARNING, "ippo": PPO, "mappo": PPO}
+QMIX = replace(Q_LEARNING, own={"hypernet_input": "observations"})
+SETTINGS = {"qmix": QMIX, "vdn": Q_LEARNING, "ippo": PPO, "mappo": PPO}
 PAIRS = (
     ("mpe-spread-3", "qmix"),
     ("mpe-spread-3", "ippo"),

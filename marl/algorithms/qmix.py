@@ -2,9 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from qredit.errors import ConfigurationError
 from qredit.marl.algorithms.algorithm import Problem
 from qredit.marl.algorithms.value_decomposition import ValueDecomposition
 from qredit.marl.mixers import Mixer, QMixer
+from qredit.marl.mixers.qmix import QMixerOfObservations
+
+
+@dataclass(frozen=True)
+class QMIXOptions:
+    """Options of QMIX."""
+
+    hypernet_input: str = "state"
+    """What the hypernetworks read: `state`, scaled by its layout; or `observations`, all agents' as they are, as other
+    code bases do where an environment has no state of its own."""
+
+    def __post_init__(self) -> None:
+        if self.hypernet_input not in ("state", "observations"):
+            raise ConfigurationError(
+                f"QMIX with `hypernet_input` `{self.hypernet_input}`",
+                cause="its hypernetworks cannot read that",
+                remedy="Use `state` or `observations`.",
+            )
 
 
 class QMIX(ValueDecomposition):
@@ -12,10 +33,19 @@ class QMIX(ValueDecomposition):
 
     title = "QMIX"
     source = "Rashid et al. 2018, QMIX: Monotonic Value Function Factorisation for Deep Multi-Agent RL"
+    Options = QMIXOptions
 
     def make_mixer(self, problem: Problem) -> Mixer:
         """The mixing network."""
-        return qmix_mixer(problem)
+        own: QMIXOptions = self.options(problem.settings)
+        if own.hypernet_input == "state":
+            return qmix_mixer(problem)
+        return QMixerOfObservations(
+            observation_size=problem.sizes.observation_size,
+            n_agents=problem.sizes.n_agents,
+            mixing_size=problem.settings.mixing_size,
+            hypernet_size=problem.settings.hypernet_size,
+        )
 
 
 def qmix_mixer(problem: Problem) -> QMixer:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
-from qredit.layout import StateLayout
-from qredit.marl.mixers.mixer import Mixer
+from qredit.layout import StateField, StateLayout
+from qredit.marl.mixers.mixer import Mixer, Steps
 from qredit.marl.mixers.state_scale import StateScale
 
 
@@ -42,3 +44,25 @@ class QMixer(Mixer):
         mixed = (agent_qs.reshape(-1, self.n_agents, 1) * w1).sum(dim=1) + bias_1  # [B*T, E]
         q_tot: Tensor = (nn.functional.elu(mixed) * w2).sum(dim=-1, keepdim=True) + self.value(torch.relu(for_value))
         return q_tot.reshape(*lead, 1)
+
+
+class QMixerOfObservations(QMixer):
+    """The same, but its hypernetworks read the agents' observations one after the other, as they are.
+
+    Args:
+        observation_size: `O`.
+        n_agents: `N`.
+        mixing_size: width `E` of the mixing network.
+        hypernet_size: width of the hypernetworks' hidden layer.
+    """
+
+    def __init__(self, *, observation_size: int, n_agents: int, mixing_size: int, hypernet_size: int) -> None:
+        shape = (n_agents, observation_size)
+        seen = StateField("observation", shape, "-", -math.inf, math.inf, "What each agent sees.", (), (0,))
+        super().__init__(
+            layout=StateLayout((seen,)), n_agents=n_agents, mixing_size=mixing_size, hypernet_size=hypernet_size
+        )
+
+    def of_steps(self, steps: Steps) -> Tensor:
+        """The team's value, `[M, 1]`, mixed by the observations of the steps."""
+        return self.mix(steps.values, steps.episodes.observations[steps.at].flatten(1), steps.credit)

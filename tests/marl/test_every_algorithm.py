@@ -65,6 +65,15 @@ def test_every_algorithm_trains_in_every_sort_of_world(
         assert (result.final_sampled_return is not None) == kind.stochastic
 
 
+def test_qmix_trains_on_observations_and_refuses_other_inputs(make_run: MakeRun) -> None:
+    task, settings = load_task("lbf-8x8-2p-2f-coop-2s"), dataclasses.replace(TINY, algorithm="qmix")
+    by_observations = dataclasses.replace(settings, own={"hypernet_input": "observations"})
+    result = train(task, by_observations, make_run())
+    assert math.isfinite(result.final_return)
+    with pytest.raises(ConfigurationError, match=r"hypernet_input.*`nothing`"):
+        train(task, dataclasses.replace(settings, own={"hypernet_input": "nothing"}), make_run())
+
+
 @pytest.mark.parametrize("name", builtin_task_names())
 def test_every_task_trains(name: str, make_run: MakeRun) -> None:
     """The warehouses' episodes are long: one environment, one episode."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,9 @@ from qredit.credit import GraphError
 from qredit.errors import ArtifactError
 from qredit.layout import StateField, StateLayout
 from qredit.marl import load_mixer
-from qredit.marl.mixers import CreditMixer, QMixer, VDNMixer
+from qredit.marl.mixers import CreditMixer, QMixer, Steps, VDNMixer
+from qredit.marl.mixers.qmix import QMixerOfObservations
+from qredit.marl.replay import Episodes
 
 if TYPE_CHECKING:
     from tests.marl.conftest import Graphs, SaveGraph
@@ -126,6 +129,35 @@ def test_qmix_scales_its_inputs_by_the_layout() -> None:
     stretched = states.clone()
     stretched[..., :-1] = states[..., :-1] * 10 - 10
     assert torch.allclose(a(agent_qs, states), b(agent_qs, stretched), atol=1e-4)
+
+
+def test_qmix_may_read_the_observations_in_place_of_the_state() -> None:
+    """As EPyMARL does, whose worlds have no state of their own: unscaled, and whatever the state says."""
+    torch.manual_seed(6)
+    mixer = QMixerOfObservations(observation_size=4, n_agents=N, mixing_size=5, hypernet_size=7)
+    sizes = Episodes(
+        observations=torch.randn(2, 3, N, 4) * 20,
+        states=torch.randn(2, 3, S),
+        available_actions=torch.ones(2, 3, N, 2, dtype=torch.bool),
+        actions=torch.zeros(2, 2, N, dtype=torch.int64),
+        rewards=torch.zeros(2, 2),
+        agent_rewards=torch.zeros(2, 2, N),
+        terminated=torch.zeros(2, 2, dtype=torch.bool),
+        filled=torch.tensor([[True, True], [True, False]]),
+        credit=torch.zeros(2, 3, 0),
+    )
+    values = torch.randn(3, N)
+    steps = Steps(
+        values=values,
+        actions=torch.zeros(3, N, dtype=torch.int64),
+        all_values=values.unsqueeze(-1),
+        episodes=sizes,
+        at=sizes.starts,
+    )
+    first_episode = mixer(values[None, :2], sizes.observations[:1, :2].reshape(1, 2, N * 4))
+    assert torch.allclose(mixer.of_steps(steps)[:2], first_episode[0])
+    elsewhere = replace(steps, episodes=replace(sizes, states=sizes.states + 1))
+    assert torch.equal(mixer.of_steps(steps), mixer.of_steps(elsewhere))
 
 
 # Credit functions
