@@ -1,10 +1,11 @@
-"""Ours beside EPyMARL: the same settings, its conventions switched on, areas under the greedy learning curves.
+"""Ours beside EPyMARL: the same settings, its conventions switched on, areas under the learning curves.
 
     python benchmarks/beside_epymarl.py --theirs FOLDER [--only qmix] [--seeds 0-4] [--jobs 2] [--ours own|epymarl]
 
 EPyMARL is run by whoever has it; this reads its curves from `FOLDER/<task>-<algorithm>-seed<k>.json`, each with `steps`
-and `returns` (greedy, undiscounted, summed over agents), and trains ours into `runs/beside-epymarl/`. What is finished
-is kept. `--ours own` trains with our defaults instead of EPyMARL's conventions.
+and `returns` (undiscounted, summed over agents; of greedy actions, or for PPO of sampled ones, as EPyMARL evaluates
+it), and trains ours into `runs/beside-epymarl/`. What is finished is kept. `--ours own` trains with our defaults
+instead of EPyMARL's conventions.
 
 Prints one JSON line per task and algorithm. The interval of the difference is a bootstrap over both sides' seeds.
 """
@@ -59,7 +60,13 @@ PPO = TrainSettings(
     evaluation_interval=FIRST,
     evaluation_episodes=50,
     checkpoint_interval=50_000,
-    own={"n_step": 5, "entropy_coefficient": 0.001, "normalise_advantages": False, "refresh_advantages": True},
+    own={
+        "n_step": 5,
+        "padded_returns": True,
+        "entropy_coefficient": 0.001,
+        "normalise_advantages": False,
+        "refresh_advantages": True,
+    },
 )
 """The target critic moves once per collection: after 4 passes of one minibatch each."""
 QMIX = replace(Q_LEARNING, own={"hypernet_input": "observations"})
@@ -128,7 +135,8 @@ def train_ours(
     contender = Contender(algorithm, replace(settings, algorithm=algorithm))
     compare(load_task(task), [contender], seeds, Run(folder), jobs=jobs)
     curves = [read_curve(folder / f"{algorithm}-seed{seed}") for seed in seeds]
-    return [on_grid(GRID, curve.environment_steps, curve.greedy_return) for curve in curves]
+    returns = [curve.greedy_return if curve.sampled_return is None else curve.sampled_return for curve in curves]
+    return [on_grid(GRID, c.environment_steps, values) for c, values in zip(curves, returns, strict=True)]
 
 
 def read_theirs(folder: Path, task: str, algorithm: str) -> list[NDArray[np.float64]]:

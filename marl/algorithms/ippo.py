@@ -16,7 +16,7 @@ from qredit.marl.algorithms.on_policy import OnPolicy
 from qredit.marl.losses import chosen_values, ppo_loss
 from qredit.marl.networks import AgentNetwork, move_towards, scattered, values_at
 from qredit.marl.policies import entropy, log_policy
-from qredit.marl.returns import lambda_returns, n_step_returns
+from qredit.marl.returns import lambda_returns, n_step_returns, padded_n_step_returns
 
 if TYPE_CHECKING:
     from qredit.marl.checkpoint import Counters
@@ -39,6 +39,9 @@ class PPOOptions:
     """Decay of the generalised advantage estimate."""
     n_step: int = 0
     """Above 0: returns over so many steps, bootstrapped by a target critic, in place of the generalised estimate."""
+    padded_returns: bool = False
+    """With `n_step`: whether every episode counts as long as the longest of its collection, and the value of an empty
+    observation follows its end, as in other code bases; it costs return."""
     normalise_advantages: bool = True
     """Whether advantages are standardised over each collection."""
     refresh_advantages: bool = False
@@ -119,6 +122,12 @@ class IPPO(OnPolicy):
         filled, over = episodes.filled, episodes.over(time_limit=self.settings.time_limit_is_terminal)
         critic = self.target_critic if own.n_step else self.critic
         reached = episodes.reached
+        if own.n_step and own.padded_returns:
+            seen = self.critic_inputs(episodes)
+            seen = seen * reached.reshape(*reached.shape, *[1] * (seen.dim() - 2))
+            values = values_at(critic, seen, torch.ones_like(reached)).reshape(*reached.shape, -1)
+            returns = padded_n_step_returns(rewards, values, filled, gamma=gamma, n=own.n_step)
+            return returns, self._advantages(episodes, returns)
         values = scattered(values_at(critic, self.critic_inputs(episodes), reached).squeeze(-1), reached)  # [E, T+1, N]
         if own.n_step:
             returns = n_step_returns(rewards, values, over, filled, gamma=gamma, n=own.n_step)

@@ -38,9 +38,10 @@ class InertAgents:
         self.time_limit = simulator.time_limit
         self.layout = StateLayout((*(_about_the_first(n, f) for f in simulator.layout.fields), _active(self.n_agents)))
         self._count = count
-        self._model = np.arange(self.n_agents) % n
+        self.model = np.arange(self.n_agents) % n
         """The real agent whose observations and actions each agent has, `[N]`."""
-        self._active = (np.arange(self.n_agents) < n).astype(np.float32)
+        self.active = (np.arange(self.n_agents) < n).astype(np.float32)
+        """1 for each real agent, 0 for each passenger, `[N]`."""
 
     def reset(self, seed: int) -> None:
         """Start an episode."""
@@ -53,15 +54,15 @@ class InertAgents:
 
     def state(self) -> NDArray[np.float32]:
         """The global state for credit, `[S]`."""
-        return np.concatenate([self.simulator.state(), self._active])
+        return np.concatenate([self.simulator.state(), self.active])
 
     def observations(self) -> NDArray[np.float32]:
         """What each agent sees, `[N, O]`."""
-        return self.simulator.observations()[self._model]
+        return self.simulator.observations()[self.model]
 
     def available_actions(self) -> NDArray[np.bool_]:
         """Which actions each agent may choose, `[N, A]`."""
-        return self.simulator.available_actions()[self._model]
+        return self.simulator.available_actions()[self.model]
 
     def save(self) -> Snapshot:
         """A copy of all that decides the future."""

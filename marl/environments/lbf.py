@@ -31,7 +31,7 @@ Thing = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
-class _Saved:
+class Saved:
     """A snapshot; the cells of the foods belong to it because an eaten food keeps its slot."""
 
     field: NDArray[np.int32]
@@ -118,9 +118,9 @@ class LevelBasedForaging:
         """All of them, `[N, A]`: an impossible one does nothing."""
         return self._all_available
 
-    def save(self) -> _Saved:
+    def save(self) -> Saved:
         """A copy of all that decides the future."""
-        return _Saved(
+        return Saved(
             field=self.official.field.copy(),
             agents=tuple(self._agents()),
             food_cells=self._food_cells,
@@ -130,7 +130,7 @@ class LevelBasedForaging:
             generator=self.official.np_random.bit_generator.state,
         )
 
-    def restore(self, snapshot: _Saved) -> None:
+    def restore(self, snapshot: Saved) -> None:
         """Go back to a snapshot of this simulator, or of another one of the same environment."""
         official = self.official
         official.field = snapshot.field.copy()

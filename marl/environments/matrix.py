@@ -46,7 +46,7 @@ def payoff_matrix(environment_id: str) -> NDArray[np.float32]:
 
 
 @dataclass(frozen=True)
-class _Saved:
+class Saved:
     steps: int
     last: tuple[int, int]
 
@@ -112,11 +112,11 @@ class MatrixGame:
         """All of them, `[N, A]`."""
         return np.ones((N_AGENTS, N_ACTIONS), dtype=np.bool_)
 
-    def save(self) -> _Saved:
+    def save(self) -> Saved:
         """A copy of all that decides the future."""
-        return _Saved(self._steps, self._last)
+        return Saved(self._steps, self._last)
 
-    def restore(self, snapshot: _Saved) -> None:
+    def restore(self, snapshot: Saved) -> None:
         """Go back to a snapshot of this game, or of another one of the same id."""
         self._steps, self._last = snapshot.steps, snapshot.last
 

@@ -108,7 +108,7 @@ def _check_argument(world: str, name: str, value: object, known: Mapping[str, tu
 
 
 @dataclass(frozen=True)
-class _Saved:
+class Saved:
     """A snapshot."""
 
     positions: tuple[NDArray[np.float64], ...]
@@ -172,9 +172,9 @@ class ParticleWorld:
         """All, always, `[N, A]`."""
         return np.ones((self.n_agents, self.n_actions), dtype=np.bool_)
 
-    def save(self) -> _Saved:
+    def save(self) -> Saved:
         """Where everything is and how it moves."""
-        return _Saved(
+        return Saved(
             positions=tuple(entity.state.p_pos.copy() for entity in self._entities),
             velocities=tuple(entity.state.p_vel.copy() for entity in self._entities),
             messages=tuple(agent.state.c.copy() for agent in self._world.agents),
@@ -183,7 +183,7 @@ class ParticleWorld:
             generator=self.official.np_random.bit_generator.state,
         )
 
-    def restore(self, snapshot: _Saved) -> None:
+    def restore(self, snapshot: Saved) -> None:
         """Go back to a snapshot; the objects stay, since the package's agents refer to each other and to the goal."""
         for entity, position, velocity in zip(self._entities, snapshot.positions, snapshot.velocities, strict=True):
             entity.state.p_pos = position.copy()

@@ -26,7 +26,7 @@ NO_ACTION_YET = -1
 
 
 @dataclass(frozen=True)
-class _Saved:
+class Saved:
     """A snapshot; shelves are named by their numbers, from 1, which are the same in every warehouse of this form."""
 
     agents: tuple[tuple[int, int, Any, int, bool], ...]
@@ -94,10 +94,10 @@ class Warehouse:
         """All of them, `[N, A]`: an impossible one does nothing."""
         return self._all_available
 
-    def save(self) -> _Saved:
+    def save(self) -> Saved:
         """A copy of all that decides the future."""
         official = self.official
-        return _Saved(
+        return Saved(
             agents=tuple(
                 (int(a.x), int(a.y), a.dir, a.carrying_shelf.id if a.carrying_shelf else 0, a.has_delivered)
                 for a in official.agents
@@ -110,7 +110,7 @@ class Warehouse:
             generator=official.np_random.bit_generator.state,
         )
 
-    def restore(self, snapshot: _Saved) -> None:
+    def restore(self, snapshot: Saved) -> None:
         """Go back to a snapshot of this simulator, or of another one of the same environment."""
         official = self.official
         for shelf, (x, y) in zip(official.shelfs, snapshot.shelves, strict=True):

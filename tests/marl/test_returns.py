@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from qredit.marl.returns import lambda_returns, n_step_returns
+from qredit.marl.returns import lambda_returns, n_step_returns, padded_n_step_returns
 
 GAMMA = 0.5
 REWARDS = torch.tensor([[1.0, 2.0, 4.0]]).unsqueeze(-1)  # [1, 3, 1]
@@ -82,3 +82,24 @@ def test_both_agree_with_their_definitions_whatever_stands_in_the_padding(
                 weights = [(1 - lambda_) * lambda_**m for m in range(len(all_n) - 1)] + [lambda_ ** (len(all_n) - 1)]
                 expected = sum(w * one for w, one in zip(weights, all_n, strict=True))
                 assert float(mixed[k, i, agent]) == pytest.approx(expected)
+
+
+def test_padded_returns_by_hand() -> None:
+    """The first episode is the longest and its last value counts; the second ends after one step and is padded."""
+    rewards = torch.tensor([[1.0, 2.0, 4.0], [8.0, 0.0, 0.0]]).unsqueeze(-1)
+    values = torch.tensor([[10.0, 20.0, 40.0, 80.0], [16.0, 32.0, 64.0, 128.0]]).unsqueeze(-1)
+    filled = torch.tensor([[True, True, True], [True, False, False]])
+    found = padded_n_step_returns(rewards, values, filled, gamma=GAMMA, n=2)
+    assert found[0].flatten().tolist() == [1 + 1 + 10, 2 + 2 + 20, 4 + 40]
+    assert found[1, 0].item() == 8.0  # two steps later nothing takes place
+    one = padded_n_step_returns(rewards, values, filled, gamma=GAMMA, n=3)
+    assert one[1, 0].item() == 8 + 0.125 * 128  # but within reach of the longest episode's end
+
+
+@given(st.integers(1, 7), st.integers(1, 5), st.integers(0, 10_000))
+def test_padded_returns_of_whole_episodes_are_n_step_returns(steps: int, n: int, seed: int) -> None:
+    rng = torch.Generator().manual_seed(seed)
+    rewards, values = torch.randn(2, steps, 1, generator=rng), torch.randn(2, steps + 1, 1, generator=rng)
+    filled, over = torch.ones(2, steps, dtype=torch.bool), torch.zeros(2, steps, dtype=torch.bool)
+    padded = padded_n_step_returns(rewards, values, filled, gamma=0.9, n=n)
+    assert torch.allclose(padded, n_step_returns(rewards, values, over, filled, gamma=0.9, n=n), atol=1e-5)

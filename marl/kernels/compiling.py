@@ -1,0 +1,65 @@
+"""How the kernels are compiled: once per machine, kept on disk, without the interpreter's lock.
+
+numba compiles a kernel when it is first called and would keep the result as long as the kernel's own file stays the
+same, although kernels call those of other files. So each version of the kernels as a whole has a folder of its own, in
+`NUMBA_CACHE_DIR` or in the user's cache. Where nothing can be written, kernels are compiled in every process, and a
+warning says so.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def kernel(function: Function) -> Function:
+    """Compile a function for one thread."""
+    return _compiled(function, parallel=False)
+
+
+def threaded_kernel(function: Function) -> Function:
+    """Compile a function whose `prange` loops run on several threads (`numba.set_num_threads`)."""
+    return _compiled(function, parallel=True)
+
+
+def _compiled(function: Function, *, parallel: bool) -> Function:
+    folder = _folder()
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = folder or before
+    try:
+        compiled: Function = numba.njit(cache=folder is not None, nogil=True, parallel=parallel, error_model="numpy")(
+            function
+        )
+    finally:
+        numba.config.CACHE_DIR = before  # it is numba's for the whole process, and not ours
+    return compiled
+
+
+@functools.cache
+def _folder() -> str | None:
+    """Where compiled kernels are kept, or `None` where that is impossible."""
+    sources = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+    home = os.environ.get("NUMBA_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    folder = Path(home).expanduser() / "qredit" / "kernels" / hashlib.sha256(sources).hexdigest()[:16]
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        warnings.warn(
+            f"compiled kernels cannot be kept in `{folder}` ({error.strerror}), so every process compiles them: set "
+            "NUMBA_CACHE_DIR to a folder that can be written",
+            stacklevel=4,
+        )
+        return None
+    return str(folder)

@@ -1,0 +1,74 @@
+"""What compiled warehouses show: the very numbers of the official adapter's `state` and `observations`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qredit.marl.environments.rware_observing import OWN, PER_CELL
+from qredit.marl.environments.rware_script import STEPS
+from qredit.marl.kernels.compiling import kernel
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from qredit.marl.kernels.batch import Shown
+    from qredit.marl.kernels.rware_worlds import Rules, Worlds
+
+_HAS_AGENT, _FACES, _HAS_SHELF, _IS_REQUESTED = 0, 1, 5, 6
+"""Where the numbers about a cell are among the `PER_CELL` of them; `_FACES` is the first of four."""
+
+
+@kernel
+def show(w: Worlds, rules: Rules, b: int, shown: Shown) -> None:
+    """Write the state and what each agent sees."""
+    _write_state(w, rules, b, shown.states[b])
+    for i in range(w.cells.shape[1]):
+        _observe(w, rules, b, i, shown.observations[b, i])
+
+
+@kernel
+def _write_state(w: Worlds, rules: Rules, b: int, state: NDArray[np.float32]) -> None:
+    """Agents, requests, goals and the last actions, in the order of the layout."""
+    n, at = w.cells.shape[1], 6 * w.cells.shape[1]
+    for i in range(n):
+        down, right = STEPS[w.directions[b, i]]
+        state[2 * i] = w.cells[b, i] // rules.columns
+        state[2 * i + 1] = w.cells[b, i] % rules.columns
+        state[2 * n + 2 * i] = down
+        state[2 * n + 2 * i + 1] = right
+        state[4 * n + i] = w.carried[b, i] > 0
+        state[5 * n + i] = w.requested[b, w.carried[b, i]]
+    for q in range(w.requests.shape[1]):
+        cell = w.shelves[b, w.requests[b, q]]
+        state[at], state[at + 1] = cell // rules.columns, cell % rules.columns
+        at += 2
+    for goal in rules.goals:
+        state[at], state[at + 1] = goal // rules.columns, goal % rules.columns
+        at += 2
+    for i in range(n):
+        state[at + i] = w.last_actions[b, i]
+
+
+@kernel
+def _observe(w: Worlds, rules: Rules, b: int, i: int, seen: NDArray[np.float32]) -> None:
+    """The agent itself, then the cells around it, row by row; beyond the walls there is nothing."""
+    row, column = w.cells[b, i] // rules.columns, w.cells[b, i] % rules.columns
+    seen[:] = 0
+    seen[0] = column / (rules.columns - 1) if rules.normalised else column
+    seen[1] = row / (rules.rows - 1) if rules.normalised else row
+    seen[2] = w.carried[b, i] > 0
+    seen[3 + w.directions[b, i]] = 1
+    seen[7] = rules.highways[w.cells[b, i]]
+    at = OWN
+    for r in range(row - rules.sight, row + rules.sight + 1):
+        for c in range(column - rules.sight, column + rules.sight + 1):
+            agent, shelf = 0, 0
+            if 0 <= r < rules.rows and 0 <= c < rules.columns:
+                agent, shelf = w.agent_at[b, r * rules.columns + c], w.shelf_at[b, r * rules.columns + c]
+            seen[at + _HAS_AGENT] = agent > 0
+            facing = w.directions[b, agent - 1] if agent > 0 else 0  # the package shows 0, up, where nobody is
+            seen[at + _FACES + facing] = 1
+            seen[at + _HAS_SHELF] = shelf > 0
+            seen[at + _IS_REQUESTED] = w.requested[b, shelf]
+            at += PER_CELL

@@ -1,0 +1,139 @@
+"""`simple_spread_v3`, compiled: agents cover landmarks and keep clear of each other.
+
+Shapes: `B` environments, `N` agents and as many landmarks.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numba import prange
+
+from qredit.marl.kernels.batch import Shown, on_threads
+from qredit.marl.kernels.compiling import kernel, threaded_kernel
+from qredit.marl.kernels.particles import (
+    CompiledParticles,
+    Particles,
+    Physics,
+    move,
+    place,
+    push,
+    squared_distance,
+    write_offset,
+    write_pair,
+    write_state,
+)
+from qredit.marl.kernels.random import seed_generator
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from qredit.marl.environments.mpe import ParticleWorld
+
+
+class Rules(NamedTuple):
+    """What stays the same, beside the physics."""
+
+    local_ratio: float
+    """Part of an agent's own reward in what it gets; the rest is what all get."""
+
+
+class CompiledSpread(CompiledParticles):
+    """Compiled `simple_spread_v3`.
+
+    Args:
+        simulator: the official one, which gives sizes and physics.
+        n_environments: `B`.
+        n_threads: over how many threads the environments are divided.
+    """
+
+    def __init__(self, simulator: ParticleWorld, n_environments: int, *, n_threads: int = 1) -> None:
+        super().__init__(
+            simulator,
+            n_environments,
+            rules=Rules(local_ratio=float(simulator.official.local_ratio)),
+            reset_all=on_threads(n_threads, reset_all, reset_all_threaded),
+            step_all=on_threads(n_threads, step_all, step_all_threaded),
+            show=show,
+        )
+
+
+def _reset_all(p: Particles, physics: Physics, rules: Rules, seeds: NDArray[np.uint64], shown: Shown) -> None:
+    for b in prange(len(seeds)):
+        seed_generator(p.generators[b], seeds[b])
+        place(p, b, 1.0)
+        shown.truncated[b] = False
+        show(p, physics, b, shown)
+
+
+def _step_all(p: Particles, physics: Physics, rules: Rules, actions: NDArray[np.int64], shown: Shown) -> None:
+    for b in prange(len(actions)):
+        shown.rewards[b] = 0
+        shown.agent_rewards[b] = 0
+        if shown.truncated[b]:
+            continue
+        for i in range(actions.shape[1]):
+            push(p, physics, b, i, actions[b, i])
+        move(p, physics, b)
+        p.steps[b] += 1
+        _reward(p, physics, rules, b, shown)
+        shown.truncated[b] = p.steps[b] >= physics.time_limit
+        show(p, physics, b, shown)
+
+
+@kernel
+def _reward(p: Particles, physics: Physics, rules: Rules, b: int, shown: Shown) -> None:
+    """What all get for the landmarks, mixed with what each gets for its collisions."""
+    _count_collisions(p, physics, b, shown)
+    common, team = _covering(p.positions[b]), 0.0
+    for i in range(shown.agent_rewards.shape[1]):
+        own = np.float64(shown.agent_rewards[b, i])
+        reward = common * (1 - rules.local_ratio) + own * rules.local_ratio
+        shown.agent_rewards[b, i] = reward
+        team += reward
+    shown.rewards[b] = team
+
+
+@kernel
+def _count_collisions(p: Particles, physics: Physics, b: int, shown: Shown) -> None:
+    """Each agent's own reward: 1 less for every other agent that it overlaps."""
+    positions, n = p.positions[b], shown.agent_rewards.shape[1]
+    for i in range(n):
+        for j in range(i + 1, n):
+            if math.sqrt(squared_distance(positions, i, j)) < physics.sizes[i] + physics.sizes[j]:
+                shown.agent_rewards[b, i] -= 1
+                shown.agent_rewards[b, j] -= 1
+
+
+@kernel
+def _covering(positions: NDArray[np.float64]) -> float:
+    """Minus the distances from every landmark to the agent nearest to it, of `positions [2 N, 2]`."""
+    n, reward = len(positions) // 2, 0.0
+    for landmark in range(n, 2 * n):
+        nearest = math.inf
+        for i in range(n):
+            nearest = min(nearest, squared_distance(positions, i, landmark))
+        reward -= math.sqrt(nearest)  # no root reverses an order, so that it is the smallest of the roots
+    return reward
+
+
+@kernel
+def show(p: Particles, physics: Physics, b: int, shown: Shown) -> None:
+    """Write what each agent sees, and the state; the messages of the others at the end are always 0."""
+    positions, n = p.positions[b], shown.observations.shape[1]
+    for i in range(n):
+        seen = shown.observations[b, i]
+        at = write_pair(seen, 0, p.velocities[b, i])
+        at = write_pair(seen, at, positions[i])
+        for landmark in range(n, 2 * n):
+            at = write_offset(seen, at, positions, i, landmark)
+        for j in range(n):
+            if j != i:
+                at = write_offset(seen, at, positions, i, j)
+    write_state(physics, b, shown)
+
+
+reset_all, reset_all_threaded = kernel(_reset_all), threaded_kernel(_reset_all)
+step_all, step_all_threaded = kernel(_step_all), threaded_kernel(_step_all)
