@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from qredit.errors import ConfigurationError, TaskFileError, UnknownNameError
 from qredit.layout import StateLayout
@@ -12,6 +15,7 @@ from qredit.layout import StateLayout
 if TYPE_CHECKING:
     from qredit.marl.environment import BatchedEnvironment
     from qredit.marl.environments.simulator import Simulator
+    from qredit.marl.kernels.batch import CompiledBatch
     from qredit.task import EnvironmentSpec, Task
 
 
@@ -54,6 +58,11 @@ ADAPTERS: Mapping[str, Callable[[Task, EnvironmentSpec], Simulator]] = {
     "rware": _rware,
 }
 """Adapter's name in a task file -> (task, its environment) -> simulator; an adapter's packages load when it is used."""
+COMPILED: Mapping[str, str] = {
+    "lbf": "qredit.marl.kernels.lbf:CompiledForaging",
+    "matrix": "qredit.marl.kernels.matrix:CompiledMatrixGame",
+}
+"""Adapters whose worlds are compiled: name -> module and what makes a batch out of (simulator, copies)."""
 ENTRY_POINTS = "qredit.environments"
 """Group under which an installed package registers an adapter of its own: a function like those above."""
 
@@ -97,20 +106,69 @@ def make_simulator(task: Task) -> Simulator:
     return simulator
 
 
-def make_environment(task: Task, n_environments: int, *, mask_actions: bool = True) -> BatchedEnvironment:
+def make_environment(
+    task: Task, n_environments: int, *, mask_actions: bool = True, n_threads: int = 1
+) -> BatchedEnvironment:
     """Make `n_environments` copies of a task's environment that step together.
 
     Args:
-        task: a task with an environment.
+        task: a task with an environment, whose `backend` says what plays it.
         n_environments: `B`.
         mask_actions: whether their available actions are shown; else all are.
+        n_threads: over how many threads compiled environments are divided.
 
     Raises:
         QreditError: see `make_simulator`.
+        ConfigurationError: a compiled environment is asked for where there is none.
     """
+    simulator = make_simulator(task)
+    if _is_compiled(task):
+        return _compiled(task, simulator, n_environments, n_threads)
     from qredit.marl.environments.batch import SimulatorBatch
 
-    return SimulatorBatch([make_simulator(task) for _ in range(n_environments)], mask_actions=mask_actions)
+    others = [make_simulator(task) for _ in range(n_environments - 1)]
+    return SimulatorBatch([simulator, *others], mask_actions=mask_actions)
+
+
+def compile_ahead(task: Task, on_compile: Callable[[], None]) -> None:
+    """Compile what a task's environment needs, so that the processes which train in it find it on disk.
+
+    Args:
+        task: a task with an environment.
+        on_compile: told when something has to be compiled, which takes some ten seconds.
+    """
+    if task.environment is None or not _is_compiled(task):
+        return
+    from qredit.marl.kernels.compiling import watch_compiling
+
+    with watch_compiling(on_compile):
+        environment = make_environment(task, 1)
+        environment.reset([0])
+        environment.step(np.zeros((1, environment.n_agents), dtype=np.int64))
+
+
+def _is_compiled(task: Task) -> bool:
+    assert task.environment is not None
+    adapter, backend = task.environment.adapter, task.environment.backend
+    if backend == "compiled" and adapter not in COMPILED:
+        raise ConfigurationError(
+            f"environment `{task.environment.id}` with `backend: compiled`",
+            cause=f"the adapter `{adapter}` has no compiled form, only {', '.join(COMPILED)} have",
+            remedy="Use `backend: official`, or leave it out.",
+        )
+    return backend != "official" and adapter in COMPILED
+
+
+def _compiled(task: Task, simulator: Simulator, n_environments: int, n_threads: int) -> BatchedEnvironment:
+    from qredit.marl.environments.inert import InertAgents
+    from qredit.marl.kernels.inert import InertBatch
+
+    assert task.environment is not None
+    module, _, name = COMPILED[task.environment.adapter].partition(":")
+    make = getattr(importlib.import_module(module), name)
+    inner = simulator.simulator if isinstance(simulator, InertAgents) else simulator
+    batch: CompiledBatch = make(inner, n_environments, n_threads=n_threads)
+    return InertBatch(simulator, batch) if isinstance(simulator, InertAgents) else batch
 
 
 def layout_of(task: Task) -> StateLayout:

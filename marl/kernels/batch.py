@@ -135,7 +135,16 @@ def on_threads(n_threads: int, one: Loop, several: Loop) -> Loop:
 
     numba's threads are those of the whole process, and two threads of Python must not enter such loops at once: one
     batch of several threads per process, which is one training.
+
+    Raises:
+        ConfigurationError: there are not so many.
     """
+    if not 1 <= n_threads <= numba.config.NUMBA_NUM_THREADS:
+        raise ConfigurationError(
+            f"{n_threads} threads",
+            cause=f"kernels may use 1 to {numba.config.NUMBA_NUM_THREADS} here",
+            remedy="Take fewer, or set NUMBA_NUM_THREADS.",
+        )
     if n_threads == 1:
         return one
 

@@ -13,12 +13,15 @@ import hashlib
 import os
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
+from numba.core import config, event
 
+_settings: Any = config
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -34,15 +37,37 @@ def threaded_kernel(function: Function) -> Function:
 
 def _compiled(function: Function, *, parallel: bool) -> Function:
     folder = _folder()
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = folder or before
+    before = _settings.CACHE_DIR
+    _settings.CACHE_DIR = folder or before
     try:
-        compiled: Function = numba.njit(cache=folder is not None, nogil=True, parallel=parallel, error_model="numpy")(
+        compiled: Any = numba.njit(cache=folder is not None, nogil=True, parallel=parallel, error_model="numpy")(
             function
         )
     finally:
-        numba.config.CACHE_DIR = before  # it is numba's for the whole process, and not ours
-    return compiled
+        _settings.CACHE_DIR = before  # it is numba's for the whole process, and not ours
+    return cast(Function, compiled)
+
+
+@contextmanager
+def watch_compiling(on_compile: Callable[[], None]) -> Iterator[None]:
+    """Call `on_compile` once if a kernel is compiled meanwhile, as its compiling begins; loading from disk is none."""
+    with event.install_listener("numba:compile", _First(on_compile)):
+        yield
+
+
+class _First(event.Listener):
+    """Tells of the first event."""
+
+    def __init__(self, told: Callable[[], None]) -> None:
+        self._told: Callable[[], None] | None = told
+
+    def on_start(self, event: object) -> None:
+        if self._told is not None:
+            told, self._told = self._told, None
+            told()
+
+    def on_end(self, event: object) -> None:
+        """Nobody asks."""
 
 
 @functools.cache

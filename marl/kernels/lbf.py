@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numba import prange
 
-from qredit.errors import ConfigurationError
 from qredit.marl.environments.lbf import NO_ACTION_YET, LevelBasedForaging, Saved
 from qredit.marl.kernels.batch import CompiledBatch, Shown, generator_state, load_generator, on_threads
 from qredit.marl.kernels.compiling import kernel, threaded_kernel
@@ -88,12 +87,6 @@ class CompiledForaging(CompiledBatch):
     def __init__(self, simulator: LevelBasedForaging, n_environments: int, *, n_threads: int = 1) -> None:
         super().__init__(simulator, n_environments)
         self._rules = _rules(simulator.official)
-        if min(self._rules.rows, self._rules.columns) < 3:
-            raise ConfigurationError(
-                f"a board of {self._rules.rows} x {self._rules.columns}",
-                cause="foods keep off its edge",
-                remedy="Take 3 x 3 or more.",
-            )
         b, n, f = n_environments, self.n_agents, simulator.official.max_num_food
         self._worlds = Worlds(
             agents=np.zeros((b, n, 3), dtype=np.int64),

@@ -94,7 +94,7 @@ def next_64(generator: Generators) -> np.uint64:
     _advance(generator)
     high = generator[STATE_HIGH]
     mixed, turn = high ^ generator[STATE_LOW], high >> _U(58)
-    return (mixed >> turn) | (mixed << ((_U(64) - turn) & _U(63)))
+    return _U((mixed >> turn) | (mixed << ((_U(64) - turn) & _U(63))))
 
 
 @kernel
@@ -102,10 +102,10 @@ def next_32(generator: Generators) -> np.uint64:
     """32 random bits: the lower half of 64, and the upper half the next time."""
     if generator[HAS_HALF]:
         generator[HAS_HALF] = _U(0)
-        return generator[HALF]
+        return _U(generator[HALF])
     bits = next_64(generator)
     generator[HAS_HALF], generator[HALF] = _U(1), bits >> _U(32)
-    return bits & _LOW_32
+    return _U(bits & _LOW_32)
 
 
 @kernel
@@ -119,7 +119,7 @@ def integer(generator: Generators, low: int, high: int) -> int:
         threshold = (_LOW_32 + _U(1) - values) % values
         while product & _LOW_32 < threshold:
             product = next_32(generator) * values
-    return low + np.int64(product >> _U(32))
+    return low + int(product >> _U(32))
 
 
 @kernel
@@ -145,7 +145,7 @@ def _interval(generator: Generators, highest: int) -> int:
     value = next_32(generator) & mask
     while value > _U(highest):
         value = next_32(generator) & mask
-    return np.int64(value)
+    return int(value)
 
 
 @kernel

@@ -38,6 +38,8 @@ class Rules(NamedTuple):
     """Cells in the order in which the package looks for deliveries, `[G]`."""
     places: NDArray[np.int64]
     """Cell of each shelf at the start, `[K + 1]`; the first one is none."""
+    positions: NDArray[np.int64]
+    """Row and column of each cell, `[C, 2]`."""
     neighbours: NDArray[np.int64]
     """Cell that lies ahead in each direction, or the cell itself in front of a wall, `[C, 4]`."""
     hashes: NDArray[np.int64]
@@ -101,6 +103,7 @@ def rules_of(official: Any) -> Rules:
         highways=highways,
         goals=np.array([row * columns + column for column, row in official.goals], dtype=np.int64),
         places=np.concatenate([[0], np.flatnonzero(~highways)]).astype(np.int64),
+        positions=np.stack([y, x], axis=-1).astype(np.int64),
         neighbours=np.stack(ahead, axis=-1).astype(np.int64),
         hashes=np.array([hash(cell) for cell in zip(x.tolist(), y.tolist(), strict=True)], dtype=np.int64),
     )

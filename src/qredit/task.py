@@ -39,6 +39,9 @@ class EnvironmentSpec(_Strict):
     """Further keyword arguments of the environment."""
     inert_agents: Annotated[int, Field(ge=0, le=64)] = 0
     """Agents added to the team whose actions do nothing: what credit they should get is known."""
+    backend: Literal["auto", "compiled", "official"] = "auto"
+    """What plays the episodes of a training: the official package, or its rules compiled; a seed stands for the same
+    episode in both. `auto` takes what is compiled, where there is something."""
 
 
 class FieldSpec(_Strict):
