@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from qredit.marl.losses import chosen_values, greedy_actions, td_loss, td_targets
 from qredit.marl.mixers import Mixer, Steps
 from qredit.marl.networks import move_towards, values_at
+from qredit.marl.replay import taken
 from qredit.marl.reward_scale import RewardScale
 
 if TYPE_CHECKING:
@@ -55,30 +56,29 @@ class Learner:
 
         `G` values are compared with their targets per step: the team's (`G = 1`) or each agent's (`G = N`).
         """
-        settings = self._settings
+        settings, rows = self._settings, episodes.rows
         rewards = self._in_training_units(episodes, environment_steps)  # [M, 1] or [M, N]
-        filled, starts, ends, reached = episodes.filled, episodes.starts, episodes.ends, episodes.reached
         values = self._values(self.online, episodes)  # [R, N, A], at the reached time points
-        actions = episodes.actions[filled]  # [M, N]
-        q = self._mixed(self.online, values[starts[reached]], actions, episodes, starts)  # [M, G]
+        actions = taken(episodes.actions, rows.steps)  # [M, N]
+        q = self._mixed(self.online, values.index_select(0, rows.starts), actions, episodes, rows.before)  # [M, G]
         with torch.no_grad():
-            target_values = self._values(self.target, episodes)[ends[reached]]  # [M, N, A]
-            deciding = values[ends[reached]] if settings.double_q else target_values
-            best = greedy_actions(deciding, episodes.available_actions[:, 1:][filled])  # [M, N]
-            next_q = self._mixed(self.target, target_values, best, episodes, ends)  # [M, G]
-            ended = episodes.over(time_limit=settings.time_limit_is_terminal)[filled].unsqueeze(-1)  # [M, 1]
-            targets = td_targets(rewards, ended, next_q, settings.gamma)
+            target_values = self._values(self.target, episodes).index_select(0, rows.ends)  # [M, N, A]
+            deciding = values.detach().index_select(0, rows.ends) if settings.double_q else target_values
+            best = greedy_actions(deciding, taken(episodes.available_actions, rows.after))  # [M, N]
+            next_q = self._mixed(self.target, target_values, best, episodes, rows.after)  # [M, G]
+            ended = taken(episodes.over(time_limit=settings.time_limit_is_terminal), rows.steps)  # [M]
+            targets = td_targets(rewards, ended.unsqueeze(-1), next_q, settings.gamma)
         return td_loss(q, targets)
 
     @staticmethod
     def _values(networks: nn.ModuleDict, episodes: Episodes) -> Tensor:
         """Values of all actions at the `R` reached time points, `[R, N, A]`."""
         network: AgentNetwork = networks["agents"]  # type: ignore[assignment]
-        return values_at(network, episodes.observations, episodes.reached)
+        return values_at(network, episodes.observations, episodes.rows.reached)
 
     @staticmethod
-    def _mixed(networks: nn.ModuleDict, values: Tensor, actions: Tensor, episodes: Episodes, at: Tensor) -> Tensor:
-        """`[M, G]` of all `values [M, N, A]` and `actions [M, N]`, where the mask `at [B, T + 1]` is true."""
+    def _mixed(networks: nn.ModuleDict, values: Tensor, actions: Tensor, episodes: Episodes, rows: Tensor) -> Tensor:
+        """`[M, G]` of all `values [M, N, A]` and `actions [M, N]` at the time points of numbers `rows [M]`."""
         mixer = networks["mixer"]
         assert isinstance(mixer, Mixer)
         return mixer.of_steps(
@@ -87,14 +87,14 @@ class Learner:
                 actions=actions,
                 all_values=values,
                 episodes=episodes,
-                at=at,
+                rows=rows,
             )
         )
 
     def _in_training_units(self, episodes: Episodes, environment_steps: int) -> Tensor:
         """Rewards `[M, 1]`, or the agents' own `[M, N]`, as the networks see them; the mixers are told the units."""
         own, n = self._settings.rewards == "individual", episodes.actions.shape[-1]
-        rewards = (n * episodes.agent_rewards if own else episodes.rewards.unsqueeze(-1))[episodes.filled]
+        rewards = taken(n * episodes.agent_rewards if own else episodes.rewards.unsqueeze(-1), episodes.rows.steps)
         standardise = self._settings.standardise_rewards
         for networks in (self.online, self.target):
             mixer = networks["mixer"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from qredit.marl.replay import taken
+
 
 class AgentNetwork(nn.Module):
     """`Q_i(tau_i, .)` for all agents at once, with or without a GRU over time.
@@ -59,23 +61,23 @@ def move_towards(target: nn.Module, online: nn.Module, tau: float) -> None:
     torch._foreach_lerp_(moved, list[Tensor](online.parameters()), tau)
 
 
-def values_at(network: AgentNetwork, inputs: Tensor, where: Tensor) -> Tensor:
+def values_at(network: AgentNetwork, inputs: Tensor, rows: Tensor) -> Tensor:
     """What a network gives at some time points of episodes, `[M, N, A]`; no work is spent on the others if it can be.
 
     Args:
         network: feed-forward or recurrent.
         inputs: `[E, T + 1, N, O]`
-        where: `[E, T + 1]`, bool, `M` times true.
+        rows: numbers of the time points, `[M]`, of `E * (T + 1)`; see `Episodes.rows`.
     """
     if network.recurrent:  # a sequence cannot be cut up
         sequences: Tensor = network(inputs.transpose(0, 1))[0]
-        return sequences.transpose(0, 1)[where]
-    values: Tensor = network(inputs[where].unsqueeze(0))[0]
+        return taken(sequences.transpose(0, 1), rows)
+    values: Tensor = network(taken(inputs, rows).unsqueeze(0))[0]
     return values.squeeze(0)
 
 
-def scattered(values: Tensor, where: Tensor) -> Tensor:
-    """`values [M, ...]` put back to the places `where [E, T]` is true, 0 elsewhere: `[E, T, ...]`."""
-    whole = values.new_zeros(*where.shape, *values.shape[1:])
-    whole[where] = values
-    return whole
+def scattered(values: Tensor, rows: Tensor, shape: torch.Size) -> Tensor:
+    """The reverse of `taken`: `values [M, ...]` at these numbers of `shape = (E, T)`, 0 elsewhere: `[E, T, ...]`."""
+    whole = values.new_zeros(shape.numel(), *values.shape[1:])
+    whole[rows] = values
+    return whole.reshape(*shape, *values.shape[1:])

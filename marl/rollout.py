@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-import torch
 
 from qredit.errors import ConfigurationError
 from qredit.marl.random_policy import random_actions
 from qredit.marl.replay import Episodes
+from qredit.marl.scoring import Scorer
 from qredit.marl.streams import Stream, episode_seeds
 
 if TYPE_CHECKING:
+    import torch
     from numpy.typing import NDArray
 
     from qredit.marl.environment import BatchedEnvironment, TimeStep
@@ -94,7 +96,7 @@ class Collector:
             t += 1
             self._see(now, t)
         self._check(seeds, t)
-        return self._episodes
+        return replace(self._episodes)  # what the last ones remembered about themselves is no longer true
 
     def _see(self, now: TimeStep, t: int) -> None:
         self._arrays["observations"][:, t] = now.observations
@@ -117,27 +119,6 @@ class Collector:
 
 _PER_STEP = frozenset({"agent_rewards"})
 _MUST_BE_FINITE = {"agent_rewards": "the reward", "observations": "the observation", "states": "the state"}
-
-
-class Scorer:
-    """The scores of all agents' actions in all environments, step by step."""
-
-    def __init__(self, network: AgentNetwork, device: torch.device) -> None:
-        self._network = network
-        self._device = device
-        self._hidden: torch.Tensor | None = None
-
-    def reset(self) -> None:
-        """Forget what was seen before."""
-        self._hidden = None
-
-    def scores(self, now: TimeStep) -> NDArray[np.float32]:
-        """Values or logits `[B, N, A]`."""
-        with torch.inference_mode():
-            observations = torch.from_numpy(now.observations).to(self._device).unsqueeze(0)  # [1, B, N, O]
-            values, self._hidden = self._network(observations, self._hidden)
-            scores: NDArray[np.float32] = values[0].cpu().numpy()
-        return scores
 
 
 def evaluate(

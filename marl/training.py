@@ -30,6 +30,7 @@ from qredit.marl.algorithms import Problem, algorithm_of
 from qredit.marl.checkpoint import Counters, load_checkpoint, save_checkpoint
 from qredit.marl.metrics import Evaluation, MetricsLog
 from qredit.marl.mixers.credit import load_graph
+from qredit.marl.process import prepare_process
 from qredit.marl.rollout import Collector, evaluate, greedy
 from qredit.marl.rollout import sampled as draw
 from qredit.marl.settings import TrainSettings
@@ -113,7 +114,7 @@ class Training:
 
     def __init__(self, task: Task, settings: TrainSettings, folder: Path, mixer_path: Path | None) -> None:
         kind = algorithm_of(settings, has_credit=mixer_path is not None)
-        torch.set_num_threads(1)
+        prepare_process()
         torch.manual_seed(settings.seed)
         self._device = _device(settings.device)
         self._task, self._settings, self._folder = task, settings, folder

@@ -17,6 +17,7 @@ from qredit.marl.losses import chosen_values, policy_gradient_loss, td_loss
 from qredit.marl.mixers import StateScale
 from qredit.marl.networks import move_towards, scattered, values_at
 from qredit.marl.policies import drawn_actions, entropy, log_policy
+from qredit.marl.replay import taken
 from qredit.marl.returns import lambda_returns, n_step_returns
 from qredit.marl.streams import Stream, generator
 
@@ -70,9 +71,10 @@ class COMA(OnPolicy):
 
     def update(self, episodes: Episodes, rewards: Tensor, done: Counters) -> Learned:
         """Some steps of the critic towards the same targets, then one of the actor; the critic's count as updates."""
-        filled, starts = episodes.filled, episodes.starts
-        targets = self.targets(episodes, rewards, done)[filled]  # [M, N]
-        s, o, u = episodes.states[starts], episodes.observations[starts], episodes.actions[filled]
+        rows = episodes.rows
+        targets = taken(self.targets(episodes, rewards, done), rows.steps)  # [M, N]
+        s, o = taken(episodes.states, rows.before), taken(episodes.observations, rows.before)
+        u = taken(episodes.actions, rows.steps)
         updates = done.updates
         for _ in range(self.own.critic_updates):
             q = chosen_values(self.critic(s, o, u), u)  # [M, N]
@@ -90,13 +92,14 @@ class COMA(OnPolicy):
 
         No action was taken after the last step of an episode: where the time limit cut it off, one is drawn.
         """
-        reached, settings = episodes.reached, self.settings
+        rows, settings = episodes.rows, self.settings
+        reached = rows.reached
         logits = values_at(self.actor, episodes.observations, reached)  # [R, N, A]
         rng = generator(Stream.NEXT_ACTIONS, settings.seed, done.updates)
-        u = drawn_actions(log_policy(logits, episodes.available_actions[reached]), rng)  # [R, N]
-        u[episodes.starts[reached]] = episodes.actions[episodes.filled]
-        q = self.target_critic(episodes.states[reached], episodes.observations[reached], u)  # [R, N, A]
-        values = scattered(chosen_values(q, u), reached)  # [E, T + 1, N]
+        u = drawn_actions(log_policy(logits, taken(episodes.available_actions, reached)), rng)  # [R, N]
+        u[rows.starts] = taken(episodes.actions, rows.steps)
+        q = self.target_critic(taken(episodes.states, reached), taken(episodes.observations, reached), u)  # [R, N, A]
+        values = scattered(chosen_values(q, u), reached, episodes.reached.shape)  # [E, T + 1, N]
         over, gamma = episodes.over(time_limit=settings.time_limit_is_terminal), settings.gamma
         if self.own.n_step:
             return n_step_returns(rewards, values, over, episodes.filled, gamma=gamma, n=self.own.n_step)
@@ -104,12 +107,12 @@ class COMA(OnPolicy):
 
     def actor_loss(self, episodes: Episodes) -> Tensor:
         """The policy gradient's loss with counterfactual advantages, less the entropy bonus."""
-        filled, starts = episodes.filled, episodes.starts
-        u = episodes.actions[filled]  # [M, N]
-        logits = values_at(self.actor, episodes.observations, starts)  # [M, N, A]
-        log_pi = log_policy(logits, episodes.available_actions[starts])
+        before = episodes.rows.before
+        u = taken(episodes.actions, episodes.rows.steps)  # [M, N]
+        logits = values_at(self.actor, episodes.observations, before)  # [M, N, A]
+        log_pi = log_policy(logits, taken(episodes.available_actions, before))
         with torch.no_grad():
-            q = self.critic(episodes.states[starts], episodes.observations[starts], u)  # [M, N, A]
+            q = self.critic(taken(episodes.states, before), taken(episodes.observations, before), u)  # [M, N, A]
             advantages = counterfactual_advantages(q, log_pi.exp(), u)
         return policy_gradient_loss(log_pi, u, advantages) - self.own.entropy_coefficient * entropy(log_pi).mean()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from qredit.marl.algorithms.on_policy import OnPolicy
 from qredit.marl.losses import chosen_values, ppo_loss
 from qredit.marl.networks import AgentNetwork, move_towards, scattered, values_at
 from qredit.marl.policies import entropy, log_policy
+from qredit.marl.replay import taken
 from qredit.marl.returns import lambda_returns, n_step_returns, padded_n_step_returns
 
 if TYPE_CHECKING:
@@ -88,57 +89,77 @@ class IPPO(OnPolicy):
 
     def update(self, episodes: Episodes, rewards: Tensor, done: Counters) -> Learned:
         """Estimate advantages once, then take clipped steps on actor and critic for some epochs."""
-        filled, starts = episodes.filled, episodes.starts  # [E, T], [E, T + 1]
         with torch.no_grad():
             returns, advantages = self._estimates(episodes, rewards)  # [E, T, N]
-            old = scattered(self._log_probabilities(episodes, starts)[0], filled)  # log pi_old(a_i | tau_i)
+            old = self._log_probabilities(episodes)[0]  # log pi_old(a_i | tau_i), [M, N]
+            old = scattered(old, episodes.rows.steps, episodes.filled.shape)  # [E, T, N]
         updates, loss = done.updates, torch.tensor(done.loss)
         for epoch in range(self.own.epochs):
             if epoch and self.own.refresh_advantages:
                 with torch.no_grad():
                     advantages = self._advantages(episodes, returns)
-            for chosen in self.minibatches(episodes, done, epoch=epoch, count=self.own.minibatches):
-                part, took = episodes.chosen(chosen), filled[chosen]
-                log_pi, bonus = self._log_probabilities(part, part.starts)  # [M, N]
-                gain = ppo_loss(log_pi, old[chosen][took], advantages[chosen][took], self.own.clip)
+            for part, steps in self._parts(episodes, done, epoch):
+                log_pi, bonus = self._log_probabilities(part)  # [M, N]
+                gain = ppo_loss(log_pi, taken(old, steps), taken(advantages, steps), self.own.clip)
                 loss = gain - self.own.entropy_coefficient * bonus.mean()
                 self.step(self.actor_optimiser, loss)
-                values = values_at(self.critic, self.critic_inputs(part), part.starts).squeeze(-1)  # [M, N]
-                self.step(self.critic_optimiser, (values - returns[chosen][took]).square().mean())
+                values = values_at(self.critic, self.critic_inputs(part), part.rows.before).squeeze(-1)  # [M, N]
+                self.step(self.critic_optimiser, (values - taken(returns, steps)).square().mean())
                 updates += 1
                 if self.own.n_step and updates % self.settings.target_update_interval == 0:
                     move_towards(self.target_critic, self.critic, self.settings.target_update_tau)
         return Learned(loss.detach(), updates)
 
-    def _log_probabilities(self, episodes: Episodes, starts: Tensor) -> tuple[Tensor, Tensor]:
+    def _parts(self, episodes: Episodes, done: Counters, epoch: int) -> Iterator[tuple[Episodes, Tensor]]:
+        """The episodes of each minibatch, and the numbers of their steps among all `E * T`, `[M]`."""
+        if self.own.minibatches == 1:  # nothing to copy, and the order of a sum is all the same
+            yield episodes, episodes.rows.steps
+            return
+        length = episodes.filled.shape[1]
+        for chosen in self.minibatches(episodes, done, epoch=epoch, count=self.own.minibatches):
+            part = episodes.chosen(chosen)
+            steps = part.rows.steps
+            yield part, chosen[steps // length] * length + steps % length
+
+    def _log_probabilities(self, episodes: Episodes) -> tuple[Tensor, Tensor]:
         """`log pi(a_i | tau_i)` of the actions taken and the policies' entropies, both `[M, N]`."""
-        logits = values_at(self.actor, episodes.observations, starts)  # [M, N, A]
-        log_pi = log_policy(logits, episodes.available_actions[starts])
-        return chosen_values(log_pi, episodes.actions[episodes.filled]), entropy(log_pi)
+        rows = episodes.rows
+        logits = values_at(self.actor, episodes.observations, rows.before)  # [M, N, A]
+        log_pi = log_policy(logits, taken(episodes.available_actions, rows.before))
+        return chosen_values(log_pi, taken(episodes.actions, rows.steps)), entropy(log_pi)
 
     def _estimates(self, episodes: Episodes, rewards: Tensor) -> tuple[Tensor, Tensor]:
         """Returns and advantages, both `[E, T, N]`."""
         own, gamma = self.own, self.settings.gamma
         filled, over = episodes.filled, episodes.over(time_limit=self.settings.time_limit_is_terminal)
         critic = self.target_critic if own.n_step else self.critic
-        reached = episodes.reached
         if own.n_step and own.padded_returns:
-            seen = self.critic_inputs(episodes)
-            seen = seen * reached.reshape(*reached.shape, *[1] * (seen.dim() - 2))
-            values = values_at(critic, seen, torch.ones_like(reached)).reshape(*reached.shape, -1)
-            returns = padded_n_step_returns(rewards, values, filled, gamma=gamma, n=own.n_step)
+            returns = padded_n_step_returns(
+                rewards, self._padded_values(critic, episodes), filled, gamma=gamma, n=own.n_step
+            )
             return returns, self._advantages(episodes, returns)
-        values = scattered(values_at(critic, self.critic_inputs(episodes), reached).squeeze(-1), reached)  # [E, T+1, N]
+        values = self._values(critic, episodes, episodes.rows.reached)
         if own.n_step:
             returns = n_step_returns(rewards, values, over, filled, gamma=gamma, n=own.n_step)
             return returns, self._advantages(episodes, returns)
         returns = lambda_returns(rewards, values, over, filled, gamma=gamma, lambda_=own.gae_lambda)
         return returns, self._normalised(returns - values[:, :-1], filled)
 
+    def _values(self, critic: AgentNetwork, episodes: Episodes, rows: Tensor) -> Tensor:
+        """A critic's values at the time points of numbers `rows`, 0 elsewhere, `[E, T + 1, N]`."""
+        values = values_at(critic, self.critic_inputs(episodes), rows).squeeze(-1)
+        return scattered(values, rows, episodes.reached.shape)
+
+    def _padded_values(self, critic: AgentNetwork, episodes: Episodes) -> Tensor:
+        """A critic's values at all time points, `[E, T + 1, N]`; in the padding it sees zeros."""
+        reached, seen = episodes.reached, self.critic_inputs(episodes)
+        seen = seen * reached.reshape(*reached.shape, *[1] * (seen.dim() - 2))
+        everywhere = torch.arange(reached.numel(), device=reached.device)
+        return values_at(critic, seen, everywhere).reshape(*reached.shape, -1)
+
     def _advantages(self, episodes: Episodes, returns: Tensor) -> Tensor:
         """Returns minus the critic's present values, `[E, T, N]`."""
-        starts = episodes.starts
-        values = scattered(values_at(self.critic, self.critic_inputs(episodes), starts).squeeze(-1), starts)
+        values = self._values(self.critic, episodes, episodes.rows.before)
         return self._normalised(returns - values[:, :-1], episodes.filled)
 
     def _normalised(self, advantages: Tensor, filled: Tensor) -> Tensor:

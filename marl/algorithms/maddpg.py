@@ -16,6 +16,7 @@ from qredit.marl.algorithms.off_policy import OffPolicy
 from qredit.marl.losses import greedy_actions, td_loss, td_targets
 from qredit.marl.mixers import StateScale
 from qredit.marl.networks import move_towards, values_at
+from qredit.marl.replay import taken
 from qredit.marl.reward_scale import RewardScale
 from qredit.marl.rollout import Choose, sampled
 from qredit.marl.streams import Stream, generator
@@ -116,14 +117,14 @@ class MADDPG(OffPolicy):
 
         `y_i = r_i + gamma Q_i'(s', a_1', ..., a_N')` with `a_j' = mu_j'(o_j')`.
         """
-        settings, filled, ends = self.settings, batch.filled, batch.ends
-        q = self.critic(batch.states[batch.starts], self._one_hot(batch.actions[filled]))  # [M, N]
+        settings, rows = self.settings, batch.rows
+        q = self.critic(taken(batch.states, rows.before), self._one_hot(taken(batch.actions, rows.steps)))  # [M, N]
         with torch.no_grad():
-            logits = values_at(self.target_actor, batch.observations, ends)  # [M, N, A]
-            next_actions = self._one_hot(greedy_actions(logits, batch.available_actions[ends]))
-            next_q = self.target_critic(batch.states[ends], next_actions)  # [M, N]
-            over = batch.over(time_limit=settings.time_limit_is_terminal)[filled].unsqueeze(-1)  # [M, 1]
-            targets = td_targets(self._rewards(batch), over, next_q, settings.gamma)  # [M, N]
+            logits = values_at(self.target_actor, batch.observations, rows.after)  # [M, N, A]
+            next_actions = self._one_hot(greedy_actions(logits, taken(batch.available_actions, rows.after)))
+            next_q = self.target_critic(taken(batch.states, rows.after), next_actions)  # [M, N]
+            over = taken(batch.over(time_limit=settings.time_limit_is_terminal), rows.steps)  # [M]
+            targets = td_targets(self._rewards(batch), over.unsqueeze(-1), next_q, settings.gamma)  # [M, N]
         return td_loss(q, targets)
 
     def actor_loss(self, batch: Episodes, noise: Tensor) -> Tensor:
@@ -136,11 +137,11 @@ class MADDPG(OffPolicy):
             batch: episodes with `M` steps.
             noise: Gumbel noise, `[M, N, A]`.
         """
-        starts = batch.starts
-        available = batch.available_actions[starts]  # [M, N, A]
-        logits = values_at(self.actor, batch.observations, starts)
+        before = batch.rows.before
+        available = taken(batch.available_actions, before)  # [M, N, A]
+        logits = values_at(self.actor, batch.observations, before)
         actions = gumbel_actions(logits, available, noise, self.own.temperature)
-        q = self.critic(batch.states[starts], actions.detach(), own=actions)
+        q = self.critic(taken(batch.states, before), actions.detach(), own=actions)
         loss: Tensor = self.own.regularisation * logits.masked_fill(~available, 0.0).square().mean() - q.mean()
         return loss
 

@@ -17,6 +17,7 @@ from qredit.marl.algorithms.qmix import qmix_mixer
 from qredit.marl.mixers import Mixer, QLLMMixer
 from qredit.marl.networks import values_at
 from qredit.marl.policies import log_policy
+from qredit.marl.replay import taken
 
 if TYPE_CHECKING:
     from qredit.marl.checkpoint import Counters
@@ -63,9 +64,10 @@ class MixedCritic(OnPolicy):
         deviation = self.reward_scale.deviation if self.settings.standardise_rewards else 1.0
         mixer.prepare(environment_steps=done.environment_steps, reward_deviation=deviation)
 
-    def log_pi(self, episodes: Episodes, where: Tensor) -> Tensor:
-        """`log pi(. | tau_i)`, `[M, N, A]`, at the `M` time points where the mask `[E, T + 1]` is true."""
-        return log_policy(values_at(self.actor, episodes.observations, where), episodes.available_actions[where])
+    def log_pi(self, episodes: Episodes, rows: Tensor) -> Tensor:
+        """`log pi(. | tau_i)`, `[M, N, A]`, at the time points of numbers `rows [M]`."""
+        logits = values_at(self.actor, episodes.observations, rows)
+        return log_policy(logits, taken(episodes.available_actions, rows))
 
 
 class CreditCritic(MixedCritic):

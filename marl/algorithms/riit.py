@@ -18,6 +18,7 @@ from qredit.marl.losses import td_loss
 from qredit.marl.mixers import Mixer
 from qredit.marl.networks import AgentNetwork, move_towards, scattered
 from qredit.marl.policies import drawn_actions, entropy
+from qredit.marl.replay import taken
 from qredit.marl.returns import lambda_returns
 from qredit.marl.streams import Stream, generator
 
@@ -120,28 +121,31 @@ class RIIT(MixedCritic):
             update: number of the update, on which the actions drawn depend.
             on_policy: whether the present policies have played these episodes.
         """
-        filled, reached, settings = episodes.filled, episodes.reached, self.settings
+        rows, settings = episodes.rows, self.settings
         rng = generator(Stream.NEXT_ACTIONS, settings.seed, update)
-        u = drawn_actions(self.log_pi(episodes, reached), rng)  # [R, N]
+        u = drawn_actions(self.log_pi(episodes, rows.reached), rng)  # [R, N]
         if on_policy:
-            u[episodes.starts[reached]] = episodes.actions[filled]
-        values = scattered(self.q_tot(self.target_critic, episodes, reached, self._one_hot(u)), reached)
+            u[rows.starts] = taken(episodes.actions, rows.steps)
+        q_tot = self.q_tot(self.target_critic, episodes, rows.reached, self._one_hot(u))
+        values = scattered(q_tot, rows.reached, episodes.reached.shape)
         over = episodes.over(time_limit=settings.time_limit_is_terminal)
         lambda_ = self.own.td_lambda if on_policy else 0.0
-        return lambda_returns(rewards, values, over, filled, gamma=settings.gamma, lambda_=lambda_)[filled]
+        returns = lambda_returns(rewards, values, over, episodes.filled, gamma=settings.gamma, lambda_=lambda_)
+        return taken(returns, rows.steps)
 
     def actor_loss(self, episodes: Episodes) -> Tensor:
         """`-Q_tot(s, pi_1, ..., pi_N)` less the entropy, divided by its own value: the mixer assigns the credit."""
-        log_pi = self.log_pi(episodes, episodes.starts)  # [M, N, A]
-        q_tot = self.q_tot(self.critic, episodes, episodes.starts, log_pi.exp())
+        before = episodes.rows.before
+        log_pi = self.log_pi(episodes, before)  # [M, N, A]
+        q_tot = self.q_tot(self.critic, episodes, before, log_pi.exp())
         bonus = entropy(log_pi).mean()
         return -q_tot.mean() - self.own.entropy_coefficient * bonus / bonus.detach().clamp_min(1e-8)
 
-    def q_tot(self, critic: nn.ModuleDict, episodes: Episodes, where: Tensor, x: Tensor) -> Tensor:
-        """`Q_tot(s, x)`, `[M, 1]`, at the `M` time points where the mask `[E, T + 1]` is true, of `x [M, N, A]`."""
-        inputs = torch.cat([episodes.observations[where], x], dim=-1).unsqueeze(0)  # [1, M, N, O + A]
+    def q_tot(self, critic: nn.ModuleDict, episodes: Episodes, rows: Tensor, x: Tensor) -> Tensor:
+        """`Q_tot(s, x)`, `[M, 1]`, at the time points of numbers `rows [M]`, of `x [M, N, A]`."""
+        inputs = torch.cat([taken(episodes.observations, rows), x], dim=-1).unsqueeze(0)  # [1, M, N, O + A]
         values = critic["agents"](inputs)[0][0].squeeze(-1)  # [M, N]
-        return mixer_of(critic).mix(values, episodes.states[where], episodes.credit[where])
+        return mixer_of(critic).mix(values, taken(episodes.states, rows), taken(episodes.credit, rows))
 
     def more_tensors(self) -> dict[str, Tensor]:
         """The replay buffer, without padding."""
@@ -157,8 +161,8 @@ class RIIT(MixedCritic):
             self.replay.restore(held, counters.episodes)
 
     def _critic_step(self, episodes: Episodes, targets: Tensor, updates: int) -> int:
-        u = self._one_hot(episodes.actions[episodes.filled])
-        q_tot = self.q_tot(self.critic, episodes, episodes.starts, u)
+        u = self._one_hot(taken(episodes.actions, episodes.rows.steps))
+        q_tot = self.q_tot(self.critic, episodes, episodes.rows.before, u)
         self.step(self.critic_optimiser, td_loss(q_tot, targets))
         updates += 1
         if updates % self.settings.target_update_interval == 0:

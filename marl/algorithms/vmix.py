@@ -14,6 +14,7 @@ from qredit.marl.algorithms.mixed_critic import CreditCritic, MixedCritic
 from qredit.marl.losses import policy_gradient_loss, td_loss
 from qredit.marl.networks import AgentNetwork, scattered, values_at
 from qredit.marl.policies import entropy
+from qredit.marl.replay import taken
 from qredit.marl.returns import lambda_returns
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class VMIX(MixedCritic):
         returns, advantages = self.estimates(episodes, rewards)  # [M, 1]
         updates = done.updates
         for _ in range(self.own.critic_updates):
-            self.step(self.critic_optimiser, td_loss(self.v_tot(episodes, episodes.starts), returns))
+            self.step(self.critic_optimiser, td_loss(self.v_tot(episodes, episodes.rows.before), returns))
             updates += 1
         loss = self.actor_loss(episodes, advantages)
         self.step(self.actor_optimiser, loss)
@@ -74,31 +75,32 @@ class VMIX(MixedCritic):
     @torch.no_grad()
     def estimates(self, episodes: Episodes, rewards: Tensor) -> tuple[Tensor, Tensor]:
         """Returns `G` and advantages `G - V_tot(s)` of the steps that took place, both `[M, 1]`."""
-        settings, filled, reached = self.settings, episodes.filled, episodes.reached
-        values = scattered(self.v_tot(episodes, reached), reached)  # [E, T + 1, 1]
+        settings, rows = self.settings, episodes.rows
+        v_tot = self.v_tot(episodes, rows.reached)  # [R, 1]
         returns = lambda_returns(
             rewards[..., :1],  # the team's, the same for all agents
-            values,
+            scattered(v_tot, rows.reached, episodes.reached.shape),
             episodes.over(time_limit=settings.time_limit_is_terminal),
-            filled,
+            episodes.filled,
             gamma=settings.gamma,
             lambda_=self.own.td_lambda,
-        )[filled]
-        advantages = returns - values[:, :-1][filled]
+        )
+        returns = taken(returns, rows.steps)
+        advantages = returns - v_tot[rows.starts]
         if self.own.normalise_advantages:
             advantages = (advantages - advantages.mean()) / (advantages.std(correction=0) + 1e-8)
         return returns, advantages
 
     def actor_loss(self, episodes: Episodes, advantages: Tensor) -> Tensor:
         """The policy gradient's loss with the same advantage `[M, 1]` for all agents, less the entropy bonus."""
-        log_pi = self.log_pi(episodes, episodes.starts)  # [M, N, A]
-        loss = policy_gradient_loss(log_pi, episodes.actions[episodes.filled], advantages)
+        log_pi = self.log_pi(episodes, episodes.rows.before)  # [M, N, A]
+        loss = policy_gradient_loss(log_pi, taken(episodes.actions, episodes.rows.steps), advantages)
         return loss - self.own.entropy_coefficient * entropy(log_pi).mean()
 
-    def v_tot(self, episodes: Episodes, where: Tensor) -> Tensor:
-        """`V_tot(s)`, `[M, 1]`, at the `M` time points where the mask `[E, T + 1]` is true."""
-        values = values_at(self.agent_critic, episodes.observations, where).squeeze(-1)  # [M, N]
-        return self.mixer.mix(values, episodes.states[where], episodes.credit[where])
+    def v_tot(self, episodes: Episodes, rows: Tensor) -> Tensor:
+        """`V_tot(s)`, `[M, 1]`, at the time points of numbers `rows [M]`."""
+        values = values_at(self.agent_critic, episodes.observations, rows).squeeze(-1)  # [M, N]
+        return self.mixer.mix(values, taken(episodes.states, rows), taken(episodes.credit, rows))
 
 
 class VMIXQLLM(CreditCritic, VMIX):

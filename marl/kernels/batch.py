@@ -14,6 +14,7 @@ import numpy as np
 
 from qredit.errors import ConfigurationError
 from qredit.marl.environment import TimeStep
+from qredit.marl.kernels.compiling import kernel, usable_threads
 from qredit.marl.kernels.random import WORDS
 
 if TYPE_CHECKING:
@@ -99,9 +100,7 @@ class CompiledBatch(ABC):
             ConfigurationError: an action that does not exist.
         """
         chosen = np.ascontiguousarray(actions, dtype=np.int64)
-        if chosen.shape != (self.n_environments, self.n_agents) or not (
-            chosen.min() >= 0 and chosen.max() < self.n_actions
-        ):
+        if chosen.shape != (self.n_environments, self.n_agents) or not _all_exist(chosen, self.n_actions):
             raise ConfigurationError(
                 f"actions of shape {chosen.shape} from {chosen.min()} to {chosen.max()}",
                 cause=f"expected [{self.n_environments}, {self.n_agents}] from 0 to {self.n_actions - 1}",
@@ -130,6 +129,15 @@ class CompiledBatch(ABC):
         """Environment `b` as a snapshot that the official simulator can restore."""
 
 
+@kernel
+def _all_exist(actions: NDArray[np.int64], n_actions: int) -> bool:
+    for b in range(actions.shape[0]):
+        for i in range(actions.shape[1]):
+            if not 0 <= actions[b, i] < n_actions:
+                return False
+    return True
+
+
 def on_threads(n_threads: int, one: Loop, several: Loop) -> Loop:
     """The loop over environments for so many threads.
 
@@ -139,10 +147,10 @@ def on_threads(n_threads: int, one: Loop, several: Loop) -> Loop:
     Raises:
         ConfigurationError: there are not so many.
     """
-    if not 1 <= n_threads <= numba.config.NUMBA_NUM_THREADS:
+    if not 1 <= n_threads <= usable_threads():
         raise ConfigurationError(
             f"{n_threads} threads",
-            cause=f"kernels may use 1 to {numba.config.NUMBA_NUM_THREADS} here",
+            cause=f"kernels may use 1 to {usable_threads()} here",
             remedy="Take fewer, or set NUMBA_NUM_THREADS.",
         )
     if n_threads == 1:

@@ -38,7 +38,8 @@ def threaded_kernel(function: Function) -> Function:
 def _compiled(function: Function, *, parallel: bool) -> Function:
     folder = _folder()
     before = _settings.CACHE_DIR
-    _settings.CACHE_DIR = folder or before
+    # numba does not tell the two kinds of one function apart on disk, so each has its own place.
+    _settings.CACHE_DIR = str(Path(folder, "threaded" if parallel else "single")) if folder else before
     try:
         compiled: Any = numba.njit(cache=folder is not None, nogil=True, parallel=parallel, error_model="numpy")(
             function
@@ -46,6 +47,11 @@ def _compiled(function: Function, *, parallel: bool) -> Function:
     finally:
         _settings.CACHE_DIR = before  # it is numba's for the whole process, and not ours
     return cast(Function, compiled)
+
+
+def usable_threads() -> int:
+    """How many threads kernels may use in this process."""
+    return int(_settings.NUMBA_NUM_THREADS)
 
 
 @contextmanager

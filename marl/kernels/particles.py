@@ -10,24 +10,18 @@ landmarks.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
-from qredit.marl.environments.mpe import ParticleWorld, Saved
-from qredit.marl.environments.mpe_layouts import observed_at
-from qredit.marl.environments.particles import DIRECTIONS
-from qredit.marl.kernels.batch import CompiledBatch, Loop, Shown, generator_state, load_generator
-from qredit.marl.kernels.compiling import kernel
+from qredit.marl.kernels.inlining import inlined
 from qredit.marl.kernels.random import uniform
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
+    from qredit.marl.kernels.batch import Shown
+
 X, Y = range(2)
-NO_GOAL = -1
-_USUAL_ACCELERATION = 5.0
-"""Of agents to which the package gives none."""
 _OUT_OF_REACH = 60.0
 """Gap between two entities, in contact margins, from which on they are taken not to touch.
 
@@ -47,11 +41,13 @@ class Particles(NamedTuple):
     forces: NDArray[np.float64]
     """Room for the forces on the agents during a step, `[B, K, 2]`."""
     goals: NDArray[np.int64]
-    """Number of the landmark that is the goal, or `NO_GOAL`, `[B]`."""
+    """Number of the landmark that is the goal, `[B]`; only where there is one."""
     steps: NDArray[np.int64]
     """`[B]`"""
     generators: NDArray[np.uint64]
     """`[B, 6]`"""
+    seen: NDArray[np.float32]
+    """The observations that are shown, with one row per environment, `[B, N * O]`."""
 
 
 class Physics(NamedTuple):
@@ -80,108 +76,10 @@ class Physics(NamedTuple):
     time_limit: int
 
 
-class CompiledParticles(CompiledBatch):
-    """A compiled particle world; its subclasses are the three games.
-
-    Args:
-        simulator: the official one, which gives sizes and physics.
-        n_environments: `B`.
-        rules: what a game's own kernels want to know.
-        reset_all: loop over environments that starts an episode in the first of them.
-        step_all: loop over environments that steps where no episode is over.
-        show: kernel that writes an environment's observations and state.
-    """
-
-    def __init__(
-        self,
-        simulator: ParticleWorld,
-        n_environments: int,
-        *,
-        rules: NamedTuple,
-        reset_all: Loop,
-        step_all: Loop,
-        show: Loop,
-    ) -> None:
-        super().__init__(simulator, n_environments)
-        world = simulator.official.world
-        b, k, e = n_environments, len(world.agents), len(world.entities)
-        self._has_goal = simulator.save().goal is not None
-        self._physics = _physics(
-            world,
-            np.stack(np.divmod(observed_at(simulator.layout, simulator.n_agents), simulator.observation_size), -1),
-            simulator.time_limit,
-        )
-        self._particles = Particles(
-            positions=np.zeros((b, e, 2)),
-            velocities=np.zeros((b, k, 2)),
-            forces=np.zeros((b, k, 2)),
-            goals=np.full(b, NO_GOAL, dtype=np.int64),
-            steps=np.zeros(b, dtype=np.int64),
-            generators=self.generators,
-        )
-        self._rules = rules
-        self._reset_all, self._step_all, self._show = reset_all, step_all, show
-
-    def _reset(self, seeds: NDArray[np.uint64]) -> None:
-        self._reset_all(self._particles, self._physics, self._rules, seeds, self.shown)
-
-    def _step(self, actions: NDArray[np.int64]) -> None:
-        self._step_all(self._particles, self._physics, self._rules, actions, self.shown)
-
-    def load(self, b: int, snapshot: Saved) -> None:
-        """Bring environment `b` to a snapshot of the official simulator, and show it."""
-        p = self._particles
-        p.positions[b] = snapshot.positions
-        p.velocities[b] = snapshot.velocities[: p.velocities.shape[1]]
-        p.goals[b] = NO_GOAL if snapshot.goal is None else snapshot.goal
-        p.steps[b] = snapshot.steps
-        load_generator(p.generators[b], snapshot.generator)
-        self.shown.rewards[b] = 0
-        self.shown.agent_rewards[b] = 0
-        self.shown.terminated[b] = False
-        self.shown.truncated[b] = snapshot.steps >= self.time_limit
-        self._show(p, self._physics, b, self.shown)
-
-    def save(self, b: int) -> Saved:
-        """Environment `b` as a snapshot that the official simulator can restore; nobody speaks in these worlds."""
-        p = self._particles
-        n_agents, n_entities = p.velocities.shape[1], p.positions.shape[1]
-        return Saved(
-            positions=tuple(position.copy() for position in p.positions[b]),
-            velocities=(
-                *(velocity.copy() for velocity in p.velocities[b]),
-                *(np.zeros(2) for _ in range(n_entities - n_agents)),
-            ),
-            messages=tuple(np.zeros(2) for _ in range(n_agents)),
-            goal=int(p.goals[b]) if self._has_goal else None,
-            steps=int(p.steps[b]),
-            generator=generator_state(p.generators[b]),
-        )
-
-
-def _physics(world: Any, observed: NDArray[np.intp], time_limit: int) -> Physics:
-    """The physics of one of the package's worlds."""
-    agents, entities = world.agents, world.entities
-    collide = [entity.collide for entity in entities]
-    return Physics(
-        n_bodies=sum(collide),
-        sizes=np.array([entity.size for entity in entities]),
-        accelerations=np.array([_USUAL_ACCELERATION if agent.accel is None else agent.accel for agent in agents]),
-        top_speeds=np.array([math.inf if agent.max_speed is None else agent.max_speed for agent in agents]),
-        directions=DIRECTIONS,
-        time_step=world.dt,
-        damping=world.damping,
-        contact_force=world.contact_force,
-        contact_margin=world.contact_margin,
-        observed_at=observed,
-        time_limit=time_limit,
-    )
-
-
 # Starting
 
 
-@kernel
+@inlined
 def place(p: Particles, b: int, spread_of_landmarks: float) -> None:
     """Everything at rest somewhere: agents between -1 and 1, landmarks within their spread."""
     generator, positions = p.generators[b], p.positions[b]
@@ -197,21 +95,21 @@ def place(p: Particles, b: int, spread_of_landmarks: float) -> None:
 # Moving
 
 
-@kernel
+@inlined
 def push(p: Particles, physics: Physics, b: int, agent: int, action: int) -> None:
     """The force of an agent's action, with which its sum of forces begins."""
     p.forces[b, agent, X] = physics.directions[action, X] * physics.accelerations[agent]
     p.forces[b, agent, Y] = physics.directions[action, Y] * physics.accelerations[agent]
 
 
-@kernel
+@inlined
 def move(p: Particles, physics: Physics, b: int) -> None:
     """A step of the world after all agents were pushed."""
     _add_contact_forces(p, physics, b)
     _integrate(p, physics, b)
 
 
-@kernel
+@inlined
 def _add_contact_forces(p: Particles, physics: Physics, b: int) -> None:
     """Bodies that touch or nearly touch push each other away; only agents give way."""
     positions, forces, margin = p.positions[b], p.forces[b], physics.contact_margin
@@ -235,7 +133,7 @@ def _add_contact_forces(p: Particles, physics: Physics, b: int) -> None:
                 forces[other, Y] -= fy
 
 
-@kernel
+@inlined
 def _log_add_exp_0(y: float) -> float:
     """`np.logaddexp(0, y)`."""
     if y == 0.0:
@@ -245,7 +143,7 @@ def _log_add_exp_0(y: float) -> float:
     return y + math.log1p(math.exp(-y))
 
 
-@kernel
+@inlined
 def _integrate(p: Particles, physics: Physics, b: int) -> None:
     """Agents move with the velocity that they have, lose a part of it, and are pushed; every mass is 1."""
     positions, velocities, forces = p.positions[b], p.velocities[b], p.forces[b]
@@ -267,22 +165,23 @@ def _integrate(p: Particles, physics: Physics, b: int) -> None:
 # Seeing
 
 
-@kernel
+@inlined
 def squared_distance(positions: NDArray[np.float64], one: int, other: int) -> float:
     """Between two entities of `positions [E, 2]`."""
     dx = positions[one, X] - positions[other, X]
     dy = positions[one, Y] - positions[other, Y]
-    return dx * dx + dy * dy
+    squared: float = dx * dx + dy * dy
+    return squared
 
 
-@kernel
+@inlined
 def write_pair(seen: NDArray[np.float32], at: int, pair: NDArray[np.float64]) -> int:
     """Write `pair [2]` into an observation, and return where the next part belongs."""
     seen[at], seen[at + 1] = pair[X], pair[Y]
     return at + 2
 
 
-@kernel
+@inlined
 def write_offset(seen: NDArray[np.float32], at: int, positions: NDArray[np.float64], agent: int, entity: int) -> int:
     """Write the offset from an agent to an entity, and return where the next part belongs."""
     seen[at] = positions[entity, X] - positions[agent, X]
@@ -290,8 +189,8 @@ def write_offset(seen: NDArray[np.float32], at: int, positions: NDArray[np.float
     return at + 2
 
 
-@kernel
-def write_state(physics: Physics, b: int, shown: Shown) -> None:
+@inlined
+def write_state(p: Particles, physics: Physics, b: int, shown: Shown) -> None:
     """The state is the observations of all agents in another order."""
     for k in range(shown.states.shape[1]):
-        shown.states[b, k] = shown.observations[b, physics.observed_at[k, 0], physics.observed_at[k, 1]]
+        shown.states[b, k] = p.seen[b, physics.observed_at[k]]

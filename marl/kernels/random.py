@@ -34,7 +34,7 @@ _POOL = 4
 
 
 @kernel
-def seed_generator(generator: Generators, seed: int) -> None:
+def seed_generator(generator: Generators, seed: int | np.uint64) -> None:
     """Bring a generator `[6]` to the start of the stream of a seed from 0 to 2**64 - 1."""
     pool = np.zeros(_POOL, dtype=np.uint64)  # of 32-bit words
     entropy = _U(seed)

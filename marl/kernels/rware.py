@@ -93,14 +93,14 @@ class CompiledWarehouse(CompiledBatch):
 
 
 def _reset_all(w: Worlds, rules: Rules, seeds: NDArray[np.uint64], shown: Shown) -> None:
-    for b in prange(len(seeds)):
-        reset_one(w, rules, b, seeds[b])
-        shown.truncated[b] = False
-        show(w, rules, b, shown)
+    for b in prange(
+        len(seeds)
+    ):  # only calls: a threaded loop's own writes into a tuple's arrays are lost (numba #7135)
+        _reset_one(w, rules, b, seeds[b], shown)
 
 
 @kernel
-def reset_one(w: Worlds, rules: Rules, b: int, seed: int) -> None:
+def _reset_one(w: Worlds, rules: Rules, b: int, seed: int, shown: Shown) -> None:
     """Start an episode: shelves at their places, then agents and requests as the package draws them."""
     generator = w.generators[b]
     seed_generator(generator, seed)
@@ -115,6 +115,8 @@ def reset_one(w: Worlds, rules: Rules, b: int, seed: int) -> None:
     choose_without_replacement(generator, len(rules.places) - 1, w.requests[b])
     w.requests[b] += 1
     recalculate_grid(w, b)
+    shown.truncated[b] = False
+    show(w, rules, b, shown)
 
 
 @kernel
@@ -136,19 +138,25 @@ def recalculate_grid(w: Worlds, b: int) -> None:
 
 def _step_all(w: Worlds, rules: Rules, actions: NDArray[np.int64], shown: Shown) -> None:
     for b in prange(len(actions)):
-        shown.rewards[b] = 0
-        shown.agent_rewards[b] = 0
-        if shown.terminated[b] or shown.truncated[b]:
-            continue
+        _step_one(w, rules, b, actions, shown)
+
+
+@kernel
+def _step_one(w: Worlds, rules: Rules, b: int, actions: NDArray[np.int64], shown: Shown) -> None:
+    w.rewards[b] = 0
+    if not shown.truncated[b]:
         w.last_actions[b] = actions[b]
-        w.rewards[b] = 0
         decide_moves(w, rules, b)
         _act(w, rules, b)
         w.idle_steps[b] = 0 if _deliver(w, rules, b) else w.idle_steps[b] + 1
         w.steps[b] += 1
         shown.truncated[b] = w.steps[b] >= rules.time_limit
-        _show_rewards(w, b, shown)
         show(w, rules, b, shown)
+    team_reward = 0.0
+    for i in range(w.cells.shape[1]):
+        team_reward += w.rewards[b, i]
+        shown.agent_rewards[b, i] = w.rewards[b, i]
+    shown.rewards[b] = team_reward
 
 
 @kernel
@@ -220,15 +228,6 @@ def _request_another(w: Worlds, b: int, delivered: int) -> None:
     for q in range(n_requests):
         if w.requests[b, q] == delivered:
             w.requests[b, q] = shelf
-
-
-@kernel
-def _show_rewards(w: Worlds, b: int, shown: Shown) -> None:
-    team_reward = 0.0
-    for i in range(w.cells.shape[1]):
-        team_reward += w.rewards[b, i]
-        shown.agent_rewards[b, i] = w.rewards[b, i]
-    shown.rewards[b] = team_reward
 
 
 reset_all, reset_all_threaded = kernel(_reset_all), threaded_kernel(_reset_all)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from qredit.marl.kernels.rware_worlds import Rules, Worlds
 
 _NOBODY = -1
-_SHORTEST_CYCLE = 3
-"""Two agents cannot change places."""
+_CHANGE_OF_PLACES = 2
+"""Length of a cycle that cannot turn; the next longer ones have four agents."""
 
 
 @kernel
@@ -31,7 +31,7 @@ def decide_moves(w: Worlds, rules: Rules, b: int) -> None:
         if ahead == _NOBODY:
             # An agent that is not the first one towards this cell finds the queue served, and serves it again.
             _serve_queue(w, rules, b, w.targets[b, i])
-        elif ahead != i and _cycle_length(w, b, i) >= _SHORTEST_CYCLE:
+        elif ahead != i and _cycle_length(w, b, i) > _CHANGE_OF_PLACES:
             w.moves[b, i] = True
 
 

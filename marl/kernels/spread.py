@@ -13,8 +13,9 @@ from numba import prange
 
 from qredit.marl.kernels.batch import Shown, on_threads
 from qredit.marl.kernels.compiling import kernel, threaded_kernel
+from qredit.marl.kernels.inlining import inlined
+from qredit.marl.kernels.particle_batch import CompiledParticles
 from qredit.marl.kernels.particles import (
-    CompiledParticles,
     Particles,
     Physics,
     move,
@@ -33,11 +34,13 @@ if TYPE_CHECKING:
     from qredit.marl.environments.mpe import ParticleWorld
 
 
-class Rules(NamedTuple):
-    """What stays the same, beside the physics."""
+class Shares(NamedTuple):
+    """How rewards are mixed."""
 
-    local_ratio: float
-    """Part of an agent's own reward in what it gets; the rest is what all get."""
+    own: float
+    """`local_ratio`: the share of an agent's own reward in what it gets."""
+    common: float
+    """The share of what all agents get."""
 
 
 class CompiledSpread(CompiledParticles):
@@ -50,17 +53,18 @@ class CompiledSpread(CompiledParticles):
     """
 
     def __init__(self, simulator: ParticleWorld, n_environments: int, *, n_threads: int = 1) -> None:
+        local_ratio = float(simulator.official.local_ratio)
         super().__init__(
             simulator,
             n_environments,
-            rules=Rules(local_ratio=float(simulator.official.local_ratio)),
+            rules=Shares(own=local_ratio, common=1 - local_ratio),
             reset_all=on_threads(n_threads, reset_all, reset_all_threaded),
             step_all=on_threads(n_threads, step_all, step_all_threaded),
-            show=show,
+            show_one=show_one,
         )
 
 
-def _reset_all(p: Particles, physics: Physics, rules: Rules, seeds: NDArray[np.uint64], shown: Shown) -> None:
+def _reset_all(p: Particles, physics: Physics, shares: Shares, seeds: NDArray[np.uint64], shown: Shown) -> None:
     for b in prange(len(seeds)):
         seed_generator(p.generators[b], seeds[b])
         place(p, b, 1.0)
@@ -68,7 +72,7 @@ def _reset_all(p: Particles, physics: Physics, rules: Rules, seeds: NDArray[np.u
         show(p, physics, b, shown)
 
 
-def _step_all(p: Particles, physics: Physics, rules: Rules, actions: NDArray[np.int64], shown: Shown) -> None:
+def _step_all(p: Particles, physics: Physics, shares: Shares, actions: NDArray[np.int64], shown: Shown) -> None:
     for b in prange(len(actions)):
         shown.rewards[b] = 0
         shown.agent_rewards[b] = 0
@@ -77,37 +81,36 @@ def _step_all(p: Particles, physics: Physics, rules: Rules, actions: NDArray[np.
         for i in range(actions.shape[1]):
             push(p, physics, b, i, actions[b, i])
         move(p, physics, b)
+        _reward(p, physics, shares, b, shown)
         p.steps[b] += 1
-        _reward(p, physics, rules, b, shown)
         shown.truncated[b] = p.steps[b] >= physics.time_limit
         show(p, physics, b, shown)
 
 
-@kernel
-def _reward(p: Particles, physics: Physics, rules: Rules, b: int, shown: Shown) -> None:
+@inlined
+def _reward(p: Particles, physics: Physics, shares: Shares, b: int, shown: Shown) -> None:
     """What all get for the landmarks, mixed with what each gets for its collisions."""
     _count_collisions(p, physics, b, shown)
     common, team = _covering(p.positions[b]), 0.0
     for i in range(shown.agent_rewards.shape[1]):
-        own = np.float64(shown.agent_rewards[b, i])
-        reward = common * (1 - rules.local_ratio) + own * rules.local_ratio
+        reward = common * shares.common + np.float64(shown.agent_rewards[b, i]) * shares.own
         shown.agent_rewards[b, i] = reward
         team += reward
     shown.rewards[b] = team
 
 
-@kernel
+@inlined
 def _count_collisions(p: Particles, physics: Physics, b: int, shown: Shown) -> None:
     """Each agent's own reward: 1 less for every other agent that it overlaps."""
-    positions, n = p.positions[b], shown.agent_rewards.shape[1]
+    n = shown.agent_rewards.shape[1]
     for i in range(n):
         for j in range(i + 1, n):
-            if math.sqrt(squared_distance(positions, i, j)) < physics.sizes[i] + physics.sizes[j]:
+            if math.sqrt(squared_distance(p.positions[b], i, j)) < physics.sizes[i] + physics.sizes[j]:
                 shown.agent_rewards[b, i] -= 1
                 shown.agent_rewards[b, j] -= 1
 
 
-@kernel
+@inlined
 def _covering(positions: NDArray[np.float64]) -> float:
     """Minus the distances from every landmark to the agent nearest to it, of `positions [2 N, 2]`."""
     n, reward = len(positions) // 2, 0.0
@@ -115,11 +118,11 @@ def _covering(positions: NDArray[np.float64]) -> float:
         nearest = math.inf
         for i in range(n):
             nearest = min(nearest, squared_distance(positions, i, landmark))
-        reward -= math.sqrt(nearest)  # no root reverses an order, so that it is the smallest of the roots
+        reward -= math.sqrt(nearest)  # the smallest of the roots, since a root never reverses an order
     return reward
 
 
-@kernel
+@inlined
 def show(p: Particles, physics: Physics, b: int, shown: Shown) -> None:
     """Write what each agent sees, and the state; the messages of the others at the end are always 0."""
     positions, n = p.positions[b], shown.observations.shape[1]
@@ -132,8 +135,9 @@ def show(p: Particles, physics: Physics, b: int, shown: Shown) -> None:
         for j in range(n):
             if j != i:
                 at = write_offset(seen, at, positions, i, j)
-    write_state(physics, b, shown)
+    write_state(p, physics, b, shown)
 
 
+show_one = kernel(show)
 reset_all, reset_all_threaded = kernel(_reset_all), threaded_kernel(_reset_all)
 step_all, step_all_threaded = kernel(_step_all), threaded_kernel(_step_all)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
+from qredit.marl.replay import taken
+
 if TYPE_CHECKING:
     from qredit.marl.replay import Episodes
 
@@ -26,23 +28,28 @@ class Steps:
     """Values of all actions, `[M, N, A]`."""
     episodes: Episodes
     """Where they are from, `E` episodes."""
-    at: Tensor
-    """At which time points, `[E, T + 1]`, bool, `M` times true."""
+    rows: Tensor
+    """At which of their time points, `[M]`, row numbers of `E * (T + 1)`."""
 
     @property
     def available(self) -> Tensor:
         """Which actions are available, `[M, N, A]`, bool."""
-        return self.episodes.available_actions[self.at]
+        return taken(self.episodes.available_actions, self.rows)
+
+    @property
+    def observations(self) -> Tensor:
+        """`[M, N, O]`"""
+        return taken(self.episodes.observations, self.rows)
 
     @property
     def states(self) -> Tensor:
         """`[M, S]`"""
-        return self.episodes.states[self.at]
+        return taken(self.episodes.states, self.rows)
 
     @property
     def credit(self) -> Tensor:
         """What `keep` gave for these states, `[M, C]`."""
-        return self.episodes.credit[self.at]
+        return taken(self.episodes.credit, self.rows)
 
 
 class Mixer(nn.Module):

@@ -65,4 +65,4 @@ class QMixerOfObservations(QMixer):
 
     def of_steps(self, steps: Steps) -> Tensor:
         """The team's value, `[M, 1]`, mixed by the observations of the steps."""
-        return self.mix(steps.values, steps.episodes.observations[steps.at].flatten(1), steps.credit)
+        return self.mix(steps.values, steps.observations.flatten(1), steps.credit)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 from pydantic_core import PydanticCustomError
@@ -21,6 +21,10 @@ TASK_NAME = "[a-z0-9][a-z0-9-]{0,62}"
 """Regular expression of the names of tasks."""
 GENERAL_ADAPTERS = ("gymnasium", "pettingzoo")
 """Adapters of environments that qredit has never seen: the task file may say what their state holds."""
+
+
+Backend: TypeAlias = Literal["auto", "compiled", "official"]
+"""What plays the episodes of a training; see `EnvironmentSpec.backend`."""
 
 
 class _Strict(BaseModel):
@@ -39,7 +43,7 @@ class EnvironmentSpec(_Strict):
     """Further keyword arguments of the environment."""
     inert_agents: Annotated[int, Field(ge=0, le=64)] = 0
     """Agents added to the team whose actions do nothing: what credit they should get is known."""
-    backend: Literal["auto", "compiled", "official"] = "auto"
+    backend: Backend = "auto"
     """What plays the episodes of a training: the official package, or its rules compiled; a seed stands for the same
     episode in both. `auto` takes what is compiled, where there is something."""
 
@@ -149,6 +153,12 @@ class Task(_Strict):
     def own_layout(self) -> StateLayout | None:
         """The layout written in the task file, or `None` when the environment's adapter supplies it."""
         return None if self.layout is None else StateLayout(tuple(spec.state_field() for spec in self.layout))
+
+    def with_backend(self, backend: Backend) -> Task:
+        """The same task, its environment played by another backend; without an environment, as it is."""
+        if self.environment is None:
+            return self
+        return self.model_copy(update={"environment": self.environment.model_copy(update={"backend": backend})})
 
     def where(self, *entries: str) -> str:
         """The place of the first of these entries that the task's file has, for a message; else the task's name."""

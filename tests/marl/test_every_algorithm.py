@@ -97,7 +97,7 @@ def test_long_episodes_do_not_fill_the_memory(task: str, capacity: int) -> None:
 def test_a_reward_that_is_no_number_stops_the_training_and_keeps_the_checkpoint(
     make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    task, run = load_task("lbf-5x5-2p-1f"), make_run()
+    task, run = load_task("lbf-5x5-2p-1f").with_backend("official"), make_run()
     settings = dataclasses.replace(TINY, total_steps=2000, checkpoint_interval=100)
     honest = LevelBasedForaging.step
     played = 0

@@ -152,7 +152,7 @@ def test_qmix_may_read_the_observations_in_place_of_the_state() -> None:
         actions=torch.zeros(3, N, dtype=torch.int64),
         all_values=values.unsqueeze(-1),
         episodes=sizes,
-        at=sizes.starts,
+        rows=sizes.rows.before,
     )
     first_episode = mixer(values[None, :2], sizes.observations[:1, :2].reshape(1, 2, N * 4))
     assert torch.allclose(mixer.of_steps(steps)[:2], first_episode[0])

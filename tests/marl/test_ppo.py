@@ -113,9 +113,9 @@ def test_an_action_that_paid_becomes_more_likely() -> None:
     episodes = batch(lengths=(1, 1, 1))
     episodes.rewards[:, 0] = 5.0
     episodes.terminated[:, 0] = True
-    before = made._log_probabilities(episodes, episodes.starts)[0].detach()
+    before = made._log_probabilities(episodes)[0].detach()
     made.learn(episodes, Counters())
-    assert (made._log_probabilities(episodes, episodes.starts)[0] > before).all()
+    assert (made._log_probabilities(episodes)[0] > before).all()
 
 
 @pytest.mark.parametrize("kind", [IPPO, MAPPO])

@@ -51,8 +51,13 @@ def steps_of(values: Tensor, actions: Tensor, states: Tensor, available: Tensor 
         filled=torch.ones(1, m, dtype=torch.bool),
         credit=values.new_zeros(1, m, 0),
     )
-    at = torch.ones(1, m, dtype=torch.bool)
-    return Steps(values=chosen_values(values, actions), actions=actions, all_values=values, episodes=episodes, at=at)
+    return Steps(
+        values=chosen_values(values, actions),
+        actions=actions,
+        all_values=values,
+        episodes=episodes,
+        rows=torch.arange(m),
+    )
 
 
 # By hand

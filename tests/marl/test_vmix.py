@@ -85,7 +85,7 @@ def test_weights_and_bias_enter_the_value(graphs: type[Graphs]) -> None:
     made = vmix(VMIXQLLM, credit=graphs(2, 4).first_numbers(bias_of=2))
     expected = [[5 + 30 + 7.0], [30 + 20 - 8.0], [50.0]]
     for credit in (batch.credit, made.mixer.keep(batch, 0)):
-        values = made.v_tot(dataclasses.replace(batch, credit=credit), batch.reached)
+        values = made.v_tot(dataclasses.replace(batch, credit=credit), batch.rows.reached)
         assert values.tolist() == expected
 
 
@@ -94,7 +94,7 @@ def test_the_bias_is_in_the_units_of_the_rewards(graphs: type[Graphs]) -> None:
     batch = episode(**TWO_STEPS, terminated=True, states=[[0, 0, 6.0, 0]] * 3)
     made.learn(batch, NOTHING_DONE)  # the rewards 1 and 2 have the deviation 0.5
     agents = table_of(made.agent_critic).flatten()[torch.tensor(TWO_STEPS["rows"])].sum(dim=1)
-    bias = made.v_tot(batch, batch.reached).flatten() - agents
+    bias = made.v_tot(batch, batch.rows.reached).flatten() - agents
     assert bias.tolist() == pytest.approx([12.0] * 3, rel=1e-4)
 
 
@@ -105,7 +105,7 @@ def test_the_strength_of_the_credit_is_annealed(graphs: type[Graphs]) -> None:
     batch = episode(**TWO_STEPS, terminated=True, states=[[1.0, 3.0, 0, 0]] * 3)
     for steps, expected in ((0, 35.0), (50, 32.5), (1000, 30.0)):
         made.prepare(made.mixer, Counters(environment_steps=steps))
-        assert made.v_tot(batch, batch.reached)[0].item() == pytest.approx(expected)
+        assert made.v_tot(batch, batch.rows.reached)[0].item() == pytest.approx(expected)
 
 
 # The actor's loss
@@ -140,7 +140,7 @@ def test_each_loss_teaches_its_own_network() -> None:
     assert table_of(made.actor).grad is not None
     assert all(gradient is None for gradient in gradients(made.critic))
     made.actor.zero_grad()
-    made.v_tot(batch, batch.starts).sum().backward()  # type: ignore[no-untyped-call]
+    made.v_tot(batch, batch.rows.before).sum().backward()  # type: ignore[no-untyped-call]
     assert table_of(made.actor).grad is None
     assert table_of(made.agent_critic).grad is not None
     assert all(gradient is not None for gradient in gradients(made.mixer))

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from qredit.api.artifacts import find_mixer
 from qredit.artifact import CREDIT_GRAPH
+from qredit.marl.adapters import compile_ahead
 from qredit.marl.algorithms import algorithm_of
 from qredit.marl.settings import TrainSettings
 from qredit.runs import Run, create_run, open_run
-from qredit.task import load_task
+from qredit.task import Backend, load_task
 
 if TYPE_CHECKING:
     from qredit.marl.comparison import Comparison
@@ -38,8 +39,10 @@ def train(
     settings: TrainSettings,
     *,
     mixer: str | None = None,
+    backend: Backend | None = None,
     resume: str | Path | None = None,
     on_start: Callable[[Run], None] = lambda run: None,
+    on_compile: Callable[[], None] = lambda: None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Trained:
     """Train one algorithm with one seed.
@@ -48,8 +51,10 @@ def train(
         task_name: built-in task or task file, with an environment.
         settings: the settings.
         mixer: artifact for an algorithm that needs one: its folder, the run that made it, or `builtin`.
+        backend: what plays the episodes: see `EnvironmentSpec.backend`; `None` for what the task says.
         resume: training run to go on with, exactly where its checkpoint stands.
         on_start: told of the run folder.
+        on_compile: told when the environment has to be compiled first.
         on_progress: told of (environment steps done, in all).
 
     Raises:
@@ -57,7 +62,7 @@ def train(
     """
     from qredit.marl import train as train_one
 
-    task = load_task(task_name)
+    task = _task(task_name, backend)
     algorithm = algorithm_of(settings, has_credit=mixer is not None)
     artifact = None if mixer is None else find_mixer(mixer, task)
     record = {
@@ -67,6 +72,7 @@ def train(
     }
     run = open_run(resume, kind="train") if resume else create_run("train", f"{task.name}-{settings.algorithm}", record)
     on_start(run)
+    compile_ahead(task, on_compile)
     with run.writing():
         result = train_one(
             task,
@@ -89,9 +95,11 @@ def compare(
     shares: str | None = None,
     placebos: bool = False,
     engine: EngineSettings | None = None,
+    backend: Backend | None = None,
     resume: str | Path | None = None,
     command: str | None = None,
     on_start: Callable[[Run], None] = lambda run: None,
+    on_compile: Callable[[], None] = lambda: None,
     on_progress: Callable[[JobProgress], None] = lambda progress: None,
 ) -> Comparison:
     """Train several algorithms with identical settings and the same seeds.
@@ -105,9 +113,11 @@ def compare(
         shares: artifact for algorithms that learn from shares of the reward.
         placebos: whether each contender with a credit function brings its four placebos.
         engine: where the trainings run, and how many at a time; `None` for one per core here.
+        backend: what plays the episodes: see `EnvironmentSpec.backend`; `None` for what the task says.
         resume: comparison run to go on with.
         command: the command line that asked for it, to be kept in the run folder.
         on_start: told of the run folder.
+        on_compile: told when the environment has to be compiled first.
         on_progress: told about every training.
 
     Raises:
@@ -115,10 +125,11 @@ def compare(
     """
     from qredit.marl.comparison_run import compare as compare_all
 
-    task = load_task(task_name)
+    task = _task(task_name, backend)
     contenders = _contenders(task, algorithms, settings, mixer=mixer, shares=shares, placebos=placebos)
     run = _comparison_run(task, seeds, resume, command)
     on_start(run)
+    compile_ahead(task, on_compile)
     with run.writing():
         return compare_all(task, contenders, seeds, run, engine=engine, on_progress=on_progress)
 
@@ -143,6 +154,7 @@ def submit(
     mixer: str | None = None,
     shares: str | None = None,
     placebos: bool = False,
+    backend: Backend | None = None,
     resume: str | Path | None = None,
     command: str | None = None,
 ) -> Submitted:
@@ -153,11 +165,16 @@ def submit(
     """
     from qredit.marl.comparison_run import submit as submit_all
 
-    task = load_task(task_name)
+    task = _task(task_name, backend)
     contenders = _contenders(task, algorithms, settings, mixer=mixer, shares=shares, placebos=placebos)
     run = _comparison_run(task, seeds, resume, command)
     with run.writing():
         return Submitted(run, submit_all(task, contenders, seeds, run, engine=engine))
+
+
+def _task(name: str, backend: Backend | None) -> Task:
+    task = load_task(name)
+    return task if backend is None else task.with_backend(backend)
 
 
 def _contenders(

@@ -43,6 +43,8 @@ class Watcher:
     """The generation is done."""
     on_comparison: Callable[[Run], None]
     """The trainings start: the comparison's run folder."""
+    on_compile: Callable[[], None]
+    """The environment has to be compiled first."""
     on_training: Callable[[JobProgress], None]
     """A training went on."""
 
@@ -83,6 +85,7 @@ def quickstart(watcher: Watcher, *, settings: TrainSettings = SETTINGS, jobs: in
         mixer=BUILTIN if generated is None else str(generated.artifact.path),
         engine=EngineSettings(jobs=jobs),
         on_start=watcher.on_comparison,
+        on_compile=watcher.on_compile,
         on_progress=watcher.on_training,
     )
     return Quickstart(generated, no_jail, comparison)

@@ -31,7 +31,7 @@ def quickstart(
     from qredit.api.walkthrough import ALGORITHMS, SEEDS, SETTINGS, TASK, Watcher
     from qredit.api.walkthrough import quickstart as run_all
     from qredit.cli.generation import show_event, show_generated, show_start
-    from qredit.cli.training import Bars
+    from qredit.cli.training import COMPILING, Bars
 
     started = time.perf_counter()
     settings = SETTINGS if total_steps is None else replace(SETTINGS, total_steps=total_steps)
@@ -50,6 +50,7 @@ def quickstart(
         on_no_jail=_banner if json_output else _show_no_jail,
         on_generated=lambda generated: None if json_output else show_generated(generated),
         on_comparison=training_starts,
+        on_compile=lambda: bars.note(COMPILING),
         on_training=bars.update,
     )
     try:

@@ -6,7 +6,7 @@ import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -14,9 +14,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from qredit.cli.console import JsonOption, command, err, out, plain, print_json, program
 from qredit.cli.options import TrustEnvOption, with_settings
 from qredit.cli.reporting import show_table
-from qredit.errors import ConfigurationError
+from qredit.errors import ConfigurationError, UnknownNameError
 from qredit.marl.engines import EngineSettings
 from qredit.marl.settings import TrainSettings
+from qredit.task import Backend
 
 if TYPE_CHECKING:
     from qredit.api.training import Submitted
@@ -24,12 +25,17 @@ if TYPE_CHECKING:
     from qredit.marl.jobs import JobProgress
 
 MOST_SEEDS = 1000
+COMPILING = "compiling the environment, once on this machine: some ten seconds"
 _ALGORITHMS_HELP = (
     "Algorithms, with commas between; settings that only one shall have behind plus signs: qllm+placebo=random."
 )
 MixerOption = Annotated[
     str | None,
     typer.Option(help="Credit function to train with: folder of an artifact, name of a run, or `builtin`."),
+]
+BackendOption = Annotated[
+    str | None,
+    typer.Option(help="What plays the episodes: `compiled` rules, the `official` package, or `auto`.", metavar="NAME"),
 ]
 OwnOption = Annotated[
     list[str] | None,
@@ -50,6 +56,7 @@ def train(
     settings: TrainSettings,
     mixer: MixerOption = None,
     own: OwnOption = None,
+    backend: BackendOption = None,
     resume: Annotated[str | None, typer.Option(help="Training run to go on with, with the same settings.")] = None,
     trust_env: TrustEnvOption = False,
     json_output: JsonOption = False,
@@ -65,8 +72,10 @@ def train(
             task,
             settings,
             mixer=mixer,
+            backend=_backend(backend),
             resume=resume,
             on_start=lambda run: progress.console.print(plain(f"run {run.path}"), soft_wrap=True),
+            on_compile=lambda: progress.console.print(COMPILING),
             on_progress=lambda done, total: progress.update(bar, completed=done, total=total),
         )
     if json_output:
@@ -104,6 +113,7 @@ def compare(
         bool, typer.Option("--placebos", help="Train each credit function's four placebos too.")
     ] = False,
     own: OwnOption = None,
+    backend: BackendOption = None,
     paper: Annotated[
         Path | None, typer.Option(help="Folder for LaTeX tables, vector pictures, BibTeX and the appendix of prompts.")
     ] = None,
@@ -131,6 +141,7 @@ def compare(
             mixer=mixer,
             shares=shares,
             placebos=placebos,
+            backend=_backend(backend),
             resume=resume,
             command=asked,
         )
@@ -146,9 +157,11 @@ def compare(
             shares=shares,
             placebos=placebos,
             engine=engine,
+            backend=_backend(backend),
             command=asked,
             resume=resume,
             on_start=lambda run: bars.note(f"run {run.path}"),
+            on_compile=lambda: bars.note(COMPILING),
             on_progress=bars.update,
         )
     if not json_output:
@@ -170,6 +183,15 @@ def _show_submitted(submitted: Submitted, json_output: bool) -> None:
     for name, job in submitted.jobs.items():
         out().print(plain(f"{name}: job {job}"), soft_wrap=True)
     out().print(plain(f"run {submitted.run.path}; the same command with --resume instead of --detach collects it"))
+
+
+def _backend(name: str | None) -> Backend | None:
+    for known in get_args(Backend):
+        if name == known:
+            return cast(Backend, name)
+    if name is None:
+        return None
+    raise UnknownNameError("backend", name, get_args(Backend))
 
 
 def parse_seeds(text: str) -> list[int]:

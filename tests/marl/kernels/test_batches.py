@@ -15,19 +15,14 @@ from qredit.marl.adapters import COMPILED, compile_ahead, make_environment, make
 from qredit.marl.environments.batch import SimulatorBatch
 from qredit.marl.kernels.batch import CompiledBatch
 from qredit.marl.kernels.inert import InertBatch
-from qredit.task import Task, builtin_task_names, load_task
-
-
-def with_backend(name: str, backend: str) -> Task:
-    task = load_task(name)
-    assert task.environment is not None
-    return task.model_copy(update={"environment": task.environment.model_copy(update={"backend": backend})})
+from qredit.task import builtin_task_names, load_task
 
 
 @pytest.mark.parametrize("name", builtin_task_names())
 def test_every_task_plays_the_same_episodes_compiled(name: str) -> None:
     """Also with passengers: seeds, ends and sizes are those of the official package."""
-    compiled, official = (make_environment(with_backend(name, backend), 2) for backend in ("auto", "official"))
+    task = load_task(name)
+    compiled, official = (make_environment(task, 2) for task in (task, task.with_backend("official")))
     assert isinstance(compiled, CompiledBatch | InertBatch)
     assert isinstance(official, SimulatorBatch)
     rng = np.random.default_rng(0)
@@ -69,7 +64,7 @@ def test_seeds_out_of_range_are_refused(seed: int) -> None:
 
 
 def test_only_compiled_worlds_can_be_asked_for_compiled() -> None:
-    task = with_backend("lbf-5x5-2p-1f", "compiled")
+    task = load_task("lbf-5x5-2p-1f").with_backend("compiled")
     assert isinstance(make_environment(task, 1), CompiledBatch)
     assert task.environment is not None
     spec = task.environment.model_copy(update={"adapter": "gymnasium"})

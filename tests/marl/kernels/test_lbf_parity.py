@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-import numba
 import numpy as np
 import pytest
 
@@ -13,6 +12,7 @@ from qredit.errors import ConfigurationError
 from qredit.marl.environments.lbf import LevelBasedForaging, Saved
 from qredit.marl.environments.simulator import StepResult
 from qredit.marl.kernels import lbf
+from qredit.marl.kernels.compiling import usable_threads
 from tests.marl.kernels.mutants import mutant
 from tests.marl.kernels.parity import LONG, STEPS, ParityError, lockstep
 
@@ -141,7 +141,7 @@ def test_snapshots_go_both_ways() -> None:
     assert np.array_equal(batch.shown.observations[0], batch.shown.observations[1])
 
 
-@pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="this process may use one core")
+@pytest.mark.skipif(usable_threads() < 2, reason="this process may use one core")
 def test_several_threads_play_the_same_episodes() -> None:
     simulator = world("10x10-3p-3f-2s")
     one, two = (lbf.CompiledForaging(simulator, 40, n_threads=n) for n in (1, 2))
