@@ -61,6 +61,8 @@ ADAPTERS: Mapping[str, Callable[[Task, EnvironmentSpec], Simulator]] = {
 COMPILED: Mapping[str, str] = {
     "lbf": "qredit.marl.kernels.lbf:CompiledForaging",
     "matrix": "qredit.marl.kernels.matrix:CompiledMatrixGame",
+    "mpe": "qredit.marl.kernels.mpe:compiled_particles",
+    "rware": "qredit.marl.kernels.rware:CompiledWarehouse",
 }
 """Adapters whose worlds are compiled: name -> module and what makes a batch out of (simulator, copies)."""
 ENTRY_POINTS = "qredit.environments"

@@ -57,27 +57,39 @@ class CompiledAdversary(CompiledParticles):
 
 def _reset_all(p: Particles, physics: Physics, adversary: Steering, seeds: NDArray[np.uint64], shown: Shown) -> None:
     for b in prange(len(seeds)):
-        seed_generator(p.generators[b], seeds[b])
-        p.goals[b] = integer(p.generators[b], 0, shown.agent_rewards.shape[1])
-        place(p, b, 1.0)
-        shown.truncated[b] = False
-        show(p, physics, b, shown)
+        _reset_one(p, physics, b, seeds[b], shown)
+
+
+@inlined
+def _reset_one(p: Particles, physics: Physics, b: int, seed: np.uint64, shown: Shown) -> None:
+    seed_generator(p.generators[b], seed)
+    p.goals[b] = integer(p.generators[b], 0, shown.agent_rewards.shape[1])
+    place(p, b, 1.0)
+    shown.truncated[b] = False
+    show(p, physics, b, shown)
 
 
 def _step_all(p: Particles, physics: Physics, adversary: Steering, actions: NDArray[np.int64], shown: Shown) -> None:
     for b in prange(len(actions)):
-        shown.rewards[b] = 0
-        shown.agent_rewards[b] = 0
-        if shown.truncated[b]:
-            continue
-        push(p, physics, b, 0, adversary_action(p.positions[b], p.velocities[b], adversary))
-        for i in range(actions.shape[1]):
-            push(p, physics, b, 1 + i, actions[b, i])
-        move(p, physics, b)
-        _reward(p, b, shown)
-        p.steps[b] += 1
-        shown.truncated[b] = p.steps[b] >= physics.time_limit
-        show(p, physics, b, shown)
+        _step_one(p, physics, adversary, b, actions[b], shown)
+
+
+@inlined
+def _step_one(
+    p: Particles, physics: Physics, adversary: Steering, b: int, actions: NDArray[np.int64], shown: Shown
+) -> None:
+    shown.rewards[b] = 0
+    shown.agent_rewards[b] = 0
+    if shown.truncated[b]:
+        return
+    push(p, physics, b, 0, adversary_action(p.positions[b], p.velocities[b], adversary))
+    for i in range(len(actions)):
+        push(p, physics, b, 1 + i, actions[i])
+    move(p, physics, b)
+    _reward(p, b, shown)
+    p.steps[b] += 1
+    shown.truncated[b] = p.steps[b] >= physics.time_limit
+    show(p, physics, b, shown)
 
 
 @inlined

@@ -2,6 +2,9 @@
 
 A call between compiled functions hands over every array of its tuples by ten numbers and counts references. Parts of a
 step that take some ten nanoseconds would spend half of their time so.
+
+Loops over environments hold nothing but a call: what they write themselves to an array of a tuple, numba takes for
+unused and leaves out as soon as the loop is a parallel one.
 """
 
 from __future__ import annotations

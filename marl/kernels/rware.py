@@ -13,6 +13,7 @@ from qredit.marl.environments.rware import NO_ACTION_YET, Saved, Warehouse
 from qredit.marl.environments.rware_script import STEPS, TOGGLE, TURN_LEFT, TURN_RIGHT
 from qredit.marl.kernels.batch import CompiledBatch, Shown, generator_state, load_generator, on_threads
 from qredit.marl.kernels.compiling import kernel, threaded_kernel
+from qredit.marl.kernels.inlining import inlined
 from qredit.marl.kernels.random import choose_without_replacement, integer, seed_generator
 from qredit.marl.kernels.rware_moves import decide_moves
 from qredit.marl.kernels.rware_showing import show
@@ -137,6 +138,7 @@ def recalculate_grid(w: Worlds, b: int) -> None:
 
 
 def _step_all(w: Worlds, rules: Rules, actions: NDArray[np.int64], shown: Shown) -> None:
+    # A threaded loop only calls: what it writes itself into the arrays of a tuple is lost (numba's issue 7135).
     for b in prange(len(actions)):
         _step_one(w, rules, b, actions, shown)
 
@@ -159,7 +161,7 @@ def _step_one(w: Worlds, rules: Rules, b: int, actions: NDArray[np.int64], shown
     shown.rewards[b] = team_reward
 
 
-@kernel
+@inlined
 def _act(w: Worlds, rules: Rules, b: int) -> None:
     """Move, turn, pick up and put down.
 
@@ -193,7 +195,7 @@ def _act(w: Worlds, rules: Rules, b: int) -> None:
                 w.shelf_at[b, cell] = w.carried[b, i]
 
 
-@kernel
+@inlined
 def _deliver(w: Worlds, rules: Rules, b: int) -> bool:
     """Reward requested shelves on goals, and request others in their place; tells whether there was one."""
     any_delivered = False

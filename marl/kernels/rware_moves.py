@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qredit.marl.environments.rware_script import FORWARD
-from qredit.marl.kernels.compiling import kernel
+from qredit.marl.kernels.inlining import inlined
 from qredit.marl.kernels.rware_ties import comes_first
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _CHANGE_OF_PLACES = 2
 """Length of a cycle that cannot turn; the next longer ones have four agents."""
 
 
-@kernel
+@inlined
 def decide_moves(w: Worlds, rules: Rules, b: int) -> None:
     """Write into `moves` who goes to another cell, given the `last_actions`."""
     _aim(w, rules, b)
@@ -35,7 +35,7 @@ def decide_moves(w: Worlds, rules: Rules, b: int) -> None:
             w.moves[b, i] = True
 
 
-@kernel
+@inlined
 def _aim(w: Worlds, rules: Rules, b: int) -> None:
     """Find where each agent wants to go and who is there."""
     for i in range(w.cells.shape[1]):
@@ -51,7 +51,7 @@ def _aim(w: Worlds, rules: Rules, b: int) -> None:
         w.moves[b, i] = False
 
 
-@kernel
+@inlined
 def _count_behind(w: Worlds, b: int) -> None:
     """Each agent tells those ahead of it, up to the first that stays, how long the queue behind them is."""
     for i in range(w.cells.shape[1]):
@@ -64,7 +64,7 @@ def _count_behind(w: Worlds, b: int) -> None:
             w.behind[b, here] = max(w.behind[b, here], length)
 
 
-@kernel
+@inlined
 def _serve_queue(w: Worlds, rules: Rules, b: int, cell: int) -> None:
     """Let the longest queue in front of a free cell move, from its first agent to its last."""
     while True:
@@ -82,7 +82,7 @@ def _serve_queue(w: Worlds, rules: Rules, b: int, cell: int) -> None:
         cell = w.cells[b, first]
 
 
-@kernel
+@inlined
 def _goes_before(w: Worlds, rules: Rules, b: int, i: int, rival: int) -> bool:
     """Whether the queue of one agent goes on rather than that of another."""
     if w.behind[b, i] != w.behind[b, rival]:
@@ -90,7 +90,7 @@ def _goes_before(w: Worlds, rules: Rules, b: int, i: int, rival: int) -> bool:
     return comes_first(w, rules, b, i, rival)
 
 
-@kernel
+@inlined
 def _cycle_length(w: Worlds, b: int, i: int) -> int:
     """Number of agents in the cycle to which one belongs, or 0 if it belongs to none."""
     here = i

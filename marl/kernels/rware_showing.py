@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from qredit.marl.environments.rware_observing import OWN, PER_CELL
 from qredit.marl.environments.rware_script import STEPS
 from qredit.marl.kernels.compiling import kernel
+from qredit.marl.kernels.inlining import inlined
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +30,7 @@ def show(w: Worlds, rules: Rules, b: int, shown: Shown) -> None:
         _observe(w, rules, b, i, shown.observations[b, i])
 
 
-@kernel
+@inlined
 def _write_state(w: Worlds, rules: Rules, b: int, state: NDArray[np.float32]) -> None:
     """Agents, requests, goals and the last actions, in the order of the layout."""
     n = w.cells.shape[1]
@@ -50,12 +51,12 @@ def _write_state(w: Worlds, rules: Rules, b: int, state: NDArray[np.float32]) ->
         state[at + i] = w.last_actions[b, i]
 
 
-@kernel
+@inlined
 def _write_position(rules: Rules, cell: int, state: NDArray[np.float32], at: int) -> None:
     state[at], state[at + 1] = rules.positions[cell, _ROW], rules.positions[cell, _COLUMN]
 
 
-@kernel
+@inlined
 def _observe(w: Worlds, rules: Rules, b: int, i: int, seen: NDArray[np.float32]) -> None:
     """The agent itself, then the cells around it, row by row; beyond the walls there is nothing."""
     row, column = rules.positions[w.cells[b, i], _ROW], rules.positions[w.cells[b, i], _COLUMN]

@@ -66,25 +66,35 @@ class CompiledSpread(CompiledParticles):
 
 def _reset_all(p: Particles, physics: Physics, shares: Shares, seeds: NDArray[np.uint64], shown: Shown) -> None:
     for b in prange(len(seeds)):
-        seed_generator(p.generators[b], seeds[b])
-        place(p, b, 1.0)
-        shown.truncated[b] = False
-        show(p, physics, b, shown)
+        _reset_one(p, physics, b, seeds[b], shown)
+
+
+@inlined
+def _reset_one(p: Particles, physics: Physics, b: int, seed: np.uint64, shown: Shown) -> None:
+    seed_generator(p.generators[b], seed)
+    place(p, b, 1.0)
+    shown.truncated[b] = False
+    show(p, physics, b, shown)
 
 
 def _step_all(p: Particles, physics: Physics, shares: Shares, actions: NDArray[np.int64], shown: Shown) -> None:
     for b in prange(len(actions)):
-        shown.rewards[b] = 0
-        shown.agent_rewards[b] = 0
-        if shown.truncated[b]:
-            continue
-        for i in range(actions.shape[1]):
-            push(p, physics, b, i, actions[b, i])
-        move(p, physics, b)
-        _reward(p, physics, shares, b, shown)
-        p.steps[b] += 1
-        shown.truncated[b] = p.steps[b] >= physics.time_limit
-        show(p, physics, b, shown)
+        _step_one(p, physics, shares, b, actions[b], shown)
+
+
+@inlined
+def _step_one(p: Particles, physics: Physics, shares: Shares, b: int, actions: NDArray[np.int64], shown: Shown) -> None:
+    shown.rewards[b] = 0
+    shown.agent_rewards[b] = 0
+    if shown.truncated[b]:
+        return
+    for i in range(len(actions)):
+        push(p, physics, b, i, actions[i])
+    move(p, physics, b)
+    _reward(p, physics, shares, b, shown)
+    p.steps[b] += 1
+    shown.truncated[b] = p.steps[b] >= physics.time_limit
+    show(p, physics, b, shown)
 
 
 @inlined

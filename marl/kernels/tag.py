@@ -58,27 +58,37 @@ class CompiledTag(CompiledParticles):
 
 def _reset_all(p: Particles, physics: Physics, prey: Steering, seeds: NDArray[np.uint64], shown: Shown) -> None:
     for b in prange(len(seeds)):
-        seed_generator(p.generators[b], seeds[b])
-        place(p, b, 0.9)
-        shown.truncated[b] = False
-        show(p, physics, b, shown)
+        _reset_one(p, physics, b, seeds[b], shown)
+
+
+@inlined
+def _reset_one(p: Particles, physics: Physics, b: int, seed: np.uint64, shown: Shown) -> None:
+    seed_generator(p.generators[b], seed)
+    place(p, b, 0.9)
+    shown.truncated[b] = False
+    show(p, physics, b, shown)
 
 
 def _step_all(p: Particles, physics: Physics, prey: Steering, actions: NDArray[np.int64], shown: Shown) -> None:
     for b in prange(len(actions)):
-        shown.rewards[b] = 0
-        shown.agent_rewards[b] = 0
-        if shown.truncated[b]:
-            continue
-        n = actions.shape[1]
-        for i in range(n):
-            push(p, physics, b, i, actions[b, i])
-        push(p, physics, b, n, prey_action(p.positions[b], p.velocities[b], prey))
-        move(p, physics, b)
-        _reward(p, physics, b, shown)
-        p.steps[b] += 1
-        shown.truncated[b] = p.steps[b] >= physics.time_limit
-        show(p, physics, b, shown)
+        _step_one(p, physics, prey, b, actions[b], shown)
+
+
+@inlined
+def _step_one(p: Particles, physics: Physics, prey: Steering, b: int, actions: NDArray[np.int64], shown: Shown) -> None:
+    shown.rewards[b] = 0
+    shown.agent_rewards[b] = 0
+    if shown.truncated[b]:
+        return
+    n = len(actions)
+    for i in range(n):
+        push(p, physics, b, i, actions[i])
+    push(p, physics, b, n, prey_action(p.positions[b], p.velocities[b], prey))
+    move(p, physics, b)
+    _reward(p, physics, b, shown)
+    p.steps[b] += 1
+    shown.truncated[b] = p.steps[b] >= physics.time_limit
+    show(p, physics, b, shown)
 
 
 @inlined

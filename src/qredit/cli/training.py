@@ -65,14 +65,14 @@ def train(
     from qredit import api
     from qredit.marl.contenders import parse_own
 
-    settings = replace(settings, own=parse_own(own or [], [settings.algorithm]))
+    settings, played = replace(settings, own=parse_own(own or [], [settings.algorithm])), _backend(backend)
     with _progress() as progress:
         bar = progress.add_task(f"{settings.algorithm} seed {settings.seed}", total=settings.total_steps)
         trained = api.train(
             task,
             settings,
             mixer=mixer,
-            backend=_backend(backend),
+            backend=played,
             resume=resume,
             on_start=lambda run: progress.console.print(plain(f"run {run.path}"), soft_wrap=True),
             on_compile=lambda: progress.console.print(COMPILING),

@@ -37,20 +37,21 @@ def events_of(simulator: ParticleWorld) -> Events:
         places = np.array(after.positions)
         if kind == "simple_spread_v3":
             gaps = _gaps(after, sizes)
-            overlaps = [sum(gaps[i, j] < 0 for j in range(n_agents) if j != i) for i in range(n_agents)]
+            overlaps = [sum(int(gaps[i, j] < 0) for j in range(n_agents) if j != i) for i in range(n_agents)]
             counts["collision penalty"] = sum(n > 0 for n in overlaps)
             counts["two collisions of one agent"] = sum(n > 1 for n in overlaps)
             distances = np.linalg.norm(places[:n_agents, None] - places[None, n_agents:], axis=-1)
             counts["landmark covered"] = int((distances.min(axis=0) < COVERED).sum())
         elif kind == "simple_tag_v3":
+            counts["obstacle touched"] = int((_gaps(before, sizes)[:n_agents, n_agents:] < 0).sum())
             far = np.abs(np.array(before.positions)[n_agents - 1]).max()
-            counts["prey caught"] = result.agent_rewards[0] > 0
-            counts["prey caught by several"] = result.agent_rewards[0] > 10
-            counts["prey near the border"] = 0.9 <= far < 1.0
-            counts["prey beyond the border"] = far >= 1.0
+            counts["prey caught"] = int(result.agent_rewards[0] > 0)
+            counts["prey caught by several"] = int(result.agent_rewards[0] > 10)
+            counts["prey near the border"] = int(0.9 <= far < 1.0)
+            counts["prey beyond the border"] = int(far >= 1.0)
         else:
-            counts["target changed"] = _target(before, n_agents) != _target(after, n_agents)
-            counts["target is the goal"] = _target(after, n_agents) == after.goal
+            counts["target changed"] = int(_target(before, n_agents) != _target(after, n_agents))
+            counts["target is the goal"] = int(_target(after, n_agents) == after.goal)
         return counts
 
     return events
@@ -67,9 +68,8 @@ def _gaps(saved: Saved, sizes: NDArray[np.float64]) -> NDArray[np.float64]:
 def _contacts(gaps: NDArray[np.float64], n_agents: int) -> dict[str, int]:
     pairs = [gaps[i, j] for i, j in combinations(range(n_agents), 2)]
     return {
-        "agents touch": sum(gap < 0 for gap in pairs),
-        "agents nearly touch": sum(0 <= gap < NEARLY for gap in pairs),
-        "obstacle touched": int((gaps[:n_agents, n_agents:] < 0).sum()),
+        "agents touch": sum(int(gap < 0) for gap in pairs),
+        "agents nearly touch": sum(int(0 <= gap < NEARLY) for gap in pairs),
     }
 
 

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-
 import numpy as np
 import pytest
 from rware.warehouse import Direction
