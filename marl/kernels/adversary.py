@@ -23,6 +23,7 @@ from qredit.marl.kernels.particles import (
     move,
     place,
     push,
+    rest,
     squared_distance,
     write_offset,
     write_state,
@@ -71,20 +72,19 @@ def _reset_one(p: Particles, physics: Physics, b: int, seed: np.uint64, shown: S
 
 def _step_all(p: Particles, physics: Physics, adversary: Steering, actions: NDArray[np.int64], shown: Shown) -> None:
     for b in prange(len(actions)):
-        _step_one(p, physics, adversary, b, actions[b], shown)
+        if shown.truncated[b]:
+            rest(b, shown)
+        else:
+            _step_one(p, physics, adversary, b, actions, shown)
 
 
 @inlined
 def _step_one(
     p: Particles, physics: Physics, adversary: Steering, b: int, actions: NDArray[np.int64], shown: Shown
 ) -> None:
-    shown.rewards[b] = 0
-    shown.agent_rewards[b] = 0
-    if shown.truncated[b]:
-        return
     push(p, physics, b, 0, adversary_action(p.positions[b], p.velocities[b], adversary))
-    for i in range(len(actions)):
-        push(p, physics, b, 1 + i, actions[i])
+    for i in range(actions.shape[1]):
+        push(p, physics, b, 1 + i, actions[b, i])
     move(p, physics, b)
     _reward(p, b, shown)
     p.steps[b] += 1

@@ -1,7 +1,6 @@
 """Level-Based Foraging, compiled: `lbforaging`'s world in the order of its own `reset` and `step`.
 
-Shapes: `B` environments, `N` agents, `F` foods. Kernels get the arrays that they need and the number `b` of their
-environment: handing over all arrays at once, or views of them, takes ten times as long as the work itself.
+Shapes: `B` environments, `N` agents, `F` foods.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from numba import prange
 from qredit.marl.environments.lbf import NO_ACTION_YET, LevelBasedForaging, Saved
 from qredit.marl.kernels.batch import CompiledBatch, Shown, generator_state, load_generator, on_threads
 from qredit.marl.kernels.compiling import kernel, threaded_kernel
+from qredit.marl.kernels.inlining import inlined
 from qredit.marl.kernels.random import integer, permutation, seed_generator
 
 if TYPE_CHECKING:
@@ -123,8 +123,7 @@ class CompiledForaging(CompiledBatch):
         w.last_actions[b] = snapshot.last_actions
         load_generator(w.generators[b], snapshot.generator)
         self.shown.terminated[b] = self.shown.truncated[b] = False
-        write_state(w.agents, w.foods, w.last_actions, b, self.shown.states)
-        observe(w.agents, w.foods, b, self._rules.sight, self._rules.with_levels, self.shown.observations)
+        show(w, self._rules, b, self.shown)
 
     def save(self, b: int) -> Saved:
         """Environment `b` as a snapshot that the official simulator can restore."""
@@ -171,15 +170,19 @@ def _pairs(lowest: Any, highest: Any) -> NDArray[np.int64]:
 
 def _reset_all(w: Worlds, rules: Rules, seeds: NDArray[np.uint64], shown: Shown) -> None:
     for b in prange(len(seeds)):
-        seed_generator(w.generators[b], seeds[b])
-        spawn_players(rules, w.agents[b], w.order[b], w.generators[b])
-        w.placed[b] = spawn_foods(rules, w.agents[b], w.foods[b], w.order[b], w.generators[b])
-        w.spawned[b] = w.foods[b, :, LEVEL].sum()
-        w.steps[b] = 0
-        w.last_actions[b] = NO_ACTION_YET
-        shown.truncated[b] = False
-        write_state(w.agents, w.foods, w.last_actions, b, shown.states)
-        observe(w.agents, w.foods, b, rules.sight, rules.with_levels, shown.observations)
+        _reset_one(w, rules, b, seeds[b], shown)
+
+
+@kernel
+def _reset_one(w: Worlds, rules: Rules, b: int, seed: np.uint64, shown: Shown) -> None:
+    seed_generator(w.generators[b], seed)
+    spawn_players(rules, w.agents[b], w.order[b], w.generators[b])
+    w.placed[b] = spawn_foods(rules, w.agents[b], w.foods[b], w.order[b], w.generators[b])
+    w.spawned[b] = w.foods[b, :, LEVEL].sum()
+    w.steps[b] = 0
+    w.last_actions[b] = NO_ACTION_YET
+    shown.truncated[b] = False
+    show(w, rules, b, shown)
 
 
 @kernel
@@ -272,31 +275,34 @@ def _insert(foods: Integers, placed: int, row: int, column: int, level: int) -> 
 
 def _step_all(w: Worlds, rules: Rules, actions: Integers, shown: Shown) -> None:
     for b in prange(len(actions)):
-        shown.rewards[b] = 0
-        for i in range(actions.shape[1]):
-            w.rewards[b, i] = shown.agent_rewards[b, i] = 0
-        if shown.terminated[b] or shown.truncated[b]:
-            continue
+        _step_one(w, rules, b, actions, shown)
+
+
+@inlined
+def _step_one(w: Worlds, rules: Rules, b: int, actions: Integers, shown: Shown) -> None:
+    for i in range(actions.shape[1]):
+        w.rewards[b, i] = 0
+    if not (shown.terminated[b] or shown.truncated[b]):
         w.steps[b] += 1
         find_targets(w.agents, w.foods, actions, b, rules.rows, rules.columns, w.targets)
         find_foods_to_load(w.agents, w.foods, actions, b, w.loaded)
         move(w.agents, w.targets, b)
         unit = float(w.spawned[b]) if rules.normalised else 0.0
         load_foods(w.agents, w.foods, w.loaded, b, unit, rules.penalty, w.rewards)
-        team = 0.0
         for i in range(actions.shape[1]):
             w.last_actions[b, i] = actions[b, i]
-            shown.agent_rewards[b, i] = w.rewards[b, i]
-            team += w.rewards[b, i]
-        shown.rewards[b] = team
         food_left = _any_food(w.foods, b)
         shown.terminated[b] = not food_left
         shown.truncated[b] = food_left and w.steps[b] >= rules.time_limit
-        write_state(w.agents, w.foods, w.last_actions, b, shown.states)
-        observe(w.agents, w.foods, b, rules.sight, rules.with_levels, shown.observations)
+        show(w, rules, b, shown)
+    team_reward = 0.0
+    for i in range(actions.shape[1]):
+        team_reward += w.rewards[b, i]
+        shown.agent_rewards[b, i] = w.rewards[b, i]
+    shown.rewards[b] = team_reward
 
 
-@kernel
+@inlined
 def find_targets(
     agents: Integers, foods: Integers, actions: Integers, b: int, rows: int, columns: int, targets: Integers
 ) -> None:
@@ -319,7 +325,7 @@ def find_targets(
         targets[b, i, ROW], targets[b, i, COLUMN] = r, c
 
 
-@kernel
+@inlined
 def _food_at(foods: Integers, b: int, row: int, column: int) -> bool:
     for k in range(foods.shape[1]):
         if foods[b, k, LEVEL] > 0 and foods[b, k, ROW] == row and foods[b, k, COLUMN] == column:
@@ -327,7 +333,7 @@ def _food_at(foods: Integers, b: int, row: int, column: int) -> bool:
     return False
 
 
-@kernel
+@inlined
 def find_foods_to_load(agents: Integers, foods: Integers, actions: Integers, b: int, loaded: Integers) -> None:
     """The food that each agent loads or -1, `loaded [B, N]`; foods lie so far apart that only one can be beside it."""
     for i in range(agents.shape[1]):
@@ -340,7 +346,7 @@ def find_foods_to_load(agents: Integers, foods: Integers, actions: Integers, b: 
                 loaded[b, i] = k
 
 
-@kernel
+@inlined
 def move(agents: Integers, targets: Integers, b: int) -> None:
     """An agent moves unless somebody else wants the same cell; a cell that is left is free at once."""
     for i in range(agents.shape[1]):
@@ -352,7 +358,7 @@ def move(agents: Integers, targets: Integers, b: int) -> None:
             agents[b, i, ROW], agents[b, i, COLUMN] = targets[b, i, ROW], targets[b, i, COLUMN]
 
 
-@kernel
+@inlined
 def load_foods(
     agents: Integers,
     foods: Integers,
@@ -388,7 +394,7 @@ def load_foods(
             foods[b, k, LEVEL] = 0
 
 
-@kernel
+@inlined
 def _any_food(foods: Integers, b: int) -> bool:
     for k in range(foods.shape[1]):
         if foods[b, k, LEVEL] > 0:
@@ -399,7 +405,14 @@ def _any_food(foods: Integers, b: int) -> bool:
 # Showing
 
 
-@kernel
+@inlined
+def show(w: Worlds, rules: Rules, b: int, shown: Shown) -> None:
+    """Write the state and what each agent sees."""
+    write_state(w.agents, w.foods, w.last_actions, b, shown.states)
+    observe(w.agents, w.foods, b, rules.sight, rules.with_levels, shown.observations)
+
+
+@inlined
 def write_state(agents: Integers, foods: Integers, last_actions: Integers, b: int, states: NDArray[np.float32]) -> None:
     """Positions and levels of agents and foods, and the last actions, in the order of the layout."""
     n, f = agents.shape[1], foods.shape[1]
@@ -415,7 +428,7 @@ def write_state(agents: Integers, foods: Integers, last_actions: Integers, b: in
         states[b, 3 * n + 2 * f + k] = foods[b, k, LEVEL]
 
 
-@kernel
+@inlined
 def observe(
     agents: Integers, foods: Integers, b: int, sight: int, with_levels: bool, observations: NDArray[np.float32]
 ) -> None:

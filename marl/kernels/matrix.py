@@ -10,6 +10,7 @@ from numba import prange
 from qredit.marl.environments.matrix import N_AGENTS, NO_ACTION_YET, MatrixGame, Saved
 from qredit.marl.kernels.batch import CompiledBatch, Shown, on_threads
 from qredit.marl.kernels.compiling import kernel, threaded_kernel
+from qredit.marl.kernels.inlining import inlined
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,16 +58,28 @@ def _step_all(
     payoff: NDArray[np.float32], steps: NDArray[np.int64], time_limit: int, actions: NDArray[np.int64], shown: Shown
 ) -> None:
     for b in prange(len(actions)):
-        reward = 0.0
-        if not shown.truncated[b]:
-            steps[b] += 1
-            reward = payoff[actions[b, 0], actions[b, 1]]
-            for i in range(N_AGENTS):
-                shown.states[b, i] = actions[b, i]
-            shown.truncated[b] = steps[b] >= time_limit
-        shown.rewards[b] = reward
+        _step_one(payoff, steps, time_limit, b, actions, shown)
+
+
+@inlined
+def _step_one(
+    payoff: NDArray[np.float32],
+    steps: NDArray[np.int64],
+    time_limit: int,
+    b: int,
+    actions: NDArray[np.int64],
+    shown: Shown,
+) -> None:
+    reward = 0.0
+    if not shown.truncated[b]:
+        steps[b] += 1
+        reward = payoff[actions[b, 0], actions[b, 1]]
         for i in range(N_AGENTS):
-            shown.agent_rewards[b, i] = reward / N_AGENTS
+            shown.states[b, i] = actions[b, i]
+        shown.truncated[b] = steps[b] >= time_limit
+    shown.rewards[b] = reward
+    for i in range(N_AGENTS):
+        shown.agent_rewards[b, i] = reward / N_AGENTS
 
 
 step_all, step_all_threaded = kernel(_step_all), threaded_kernel(_step_all)

@@ -65,7 +65,7 @@ class CompiledWarehouse(CompiledBatch):
         load_generator(w.generators[b], snapshot.generator)
         recalculate_grid(w, b)
         self.shown.terminated[b] = self.shown.truncated[b] = False
-        show(w, self._rules, b, self.shown)
+        show_one(w, self._rules, b, self.shown)
 
     def save(self, b: int) -> Saved:
         """Environment `b` as a snapshot that the official simulator can restore."""
@@ -94,9 +94,7 @@ class CompiledWarehouse(CompiledBatch):
 
 
 def _reset_all(w: Worlds, rules: Rules, seeds: NDArray[np.uint64], shown: Shown) -> None:
-    for b in prange(
-        len(seeds)
-    ):  # only calls: a threaded loop's own writes into a tuple's arrays are lost (numba #7135)
+    for b in prange(len(seeds)):
         _reset_one(w, rules, b, seeds[b], shown)
 
 
@@ -138,12 +136,11 @@ def recalculate_grid(w: Worlds, b: int) -> None:
 
 
 def _step_all(w: Worlds, rules: Rules, actions: NDArray[np.int64], shown: Shown) -> None:
-    # A threaded loop only calls: what it writes itself into the arrays of a tuple is lost (numba's issue 7135).
     for b in prange(len(actions)):
         _step_one(w, rules, b, actions, shown)
 
 
-@kernel
+@inlined
 def _step_one(w: Worlds, rules: Rules, b: int, actions: NDArray[np.int64], shown: Shown) -> None:
     w.rewards[b] = 0
     if not shown.truncated[b]:
@@ -232,5 +229,6 @@ def _request_another(w: Worlds, b: int, delivered: int) -> None:
             w.requests[b, q] = shelf
 
 
+show_one = kernel(show)
 reset_all, reset_all_threaded = kernel(_reset_all), threaded_kernel(_reset_all)
 step_all, step_all_threaded = kernel(_step_all), threaded_kernel(_step_all)

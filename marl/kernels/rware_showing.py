@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from qredit.marl.environments.rware_observing import OWN, PER_CELL
 from qredit.marl.environments.rware_script import STEPS
-from qredit.marl.kernels.compiling import kernel
 from qredit.marl.kernels.inlining import inlined
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ _HAS_AGENT, _FACES, _HAS_SHELF, _IS_REQUESTED = 0, 1, 5, 6
 """Where the numbers about a cell are among the `PER_CELL` of them; `_FACES` is the first of four."""
 
 
-@kernel
+@inlined
 def show(w: Worlds, rules: Rules, b: int, shown: Shown) -> None:
     """Write the state and what each agent sees."""
     _write_state(w, rules, b, shown.states[b])

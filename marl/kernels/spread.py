@@ -21,6 +21,7 @@ from qredit.marl.kernels.particles import (
     move,
     place,
     push,
+    rest,
     squared_distance,
     write_offset,
     write_pair,
@@ -79,17 +80,16 @@ def _reset_one(p: Particles, physics: Physics, b: int, seed: np.uint64, shown: S
 
 def _step_all(p: Particles, physics: Physics, shares: Shares, actions: NDArray[np.int64], shown: Shown) -> None:
     for b in prange(len(actions)):
-        _step_one(p, physics, shares, b, actions[b], shown)
+        if shown.truncated[b]:
+            rest(b, shown)
+        else:
+            _step_one(p, physics, shares, b, actions, shown)
 
 
 @inlined
 def _step_one(p: Particles, physics: Physics, shares: Shares, b: int, actions: NDArray[np.int64], shown: Shown) -> None:
-    shown.rewards[b] = 0
-    shown.agent_rewards[b] = 0
-    if shown.truncated[b]:
-        return
-    for i in range(len(actions)):
-        push(p, physics, b, i, actions[i])
+    for i in range(actions.shape[1]):
+        push(p, physics, b, i, actions[b, i])
     move(p, physics, b)
     _reward(p, physics, shares, b, shown)
     p.steps[b] += 1
@@ -112,6 +112,7 @@ def _reward(p: Particles, physics: Physics, shares: Shares, b: int, shown: Shown
 @inlined
 def _count_collisions(p: Particles, physics: Physics, b: int, shown: Shown) -> None:
     """Each agent's own reward: 1 less for every other agent that it overlaps."""
+    shown.agent_rewards[b] = 0
     n = shown.agent_rewards.shape[1]
     for i in range(n):
         for j in range(i + 1, n):

@@ -23,6 +23,7 @@ from qredit.marl.kernels.particles import (
     move,
     place,
     push,
+    rest,
     squared_distance,
     write_offset,
     write_pair,
@@ -71,18 +72,17 @@ def _reset_one(p: Particles, physics: Physics, b: int, seed: np.uint64, shown: S
 
 def _step_all(p: Particles, physics: Physics, prey: Steering, actions: NDArray[np.int64], shown: Shown) -> None:
     for b in prange(len(actions)):
-        _step_one(p, physics, prey, b, actions[b], shown)
+        if shown.truncated[b]:
+            rest(b, shown)
+        else:
+            _step_one(p, physics, prey, b, actions, shown)
 
 
 @inlined
 def _step_one(p: Particles, physics: Physics, prey: Steering, b: int, actions: NDArray[np.int64], shown: Shown) -> None:
-    shown.rewards[b] = 0
-    shown.agent_rewards[b] = 0
-    if shown.truncated[b]:
-        return
-    n = len(actions)
+    n = actions.shape[1]
     for i in range(n):
-        push(p, physics, b, i, actions[i])
+        push(p, physics, b, i, actions[b, i])
     push(p, physics, b, n, prey_action(p.positions[b], p.velocities[b], prey))
     move(p, physics, b)
     _reward(p, physics, b, shown)
