@@ -12,17 +12,19 @@ TORCH ?= auto
 TORCH_INDEX ?=
 export VENV PYTHON TORCH TORCH_INDEX
 
+PARITY_STEPS ?= 100000
 BIN = $(VENV)/bin
 RUN_STAMP = $(VENV)/.installed-run
 DEV_STAMP = $(VENV)/.installed-dev
 INSTALL_INPUTS = pyproject.toml constraints.txt scripts/install.sh
 
-.PHONY: help install quickstart test lint types clean
+.PHONY: help install quickstart test parity lint types clean
 .NOTPARALLEL:
 
 help:
 	@echo 'make quickstart   install, then generate a credit function, train and compare: no key, no GPU'
 	@echo 'make test         the whole test suite (WORKERS=2 processes)'
+	@echo 'make parity       compiled worlds in lockstep with the official ones (PARITY_STEPS=100000 per configuration)'
 	@echo 'make install      only install, into $(VENV); a second run does nothing'
 	@echo 'make lint         ruff check, ruff format --check, shellcheck where it is installed'
 	@echo 'make types        mypy --strict over sources and tests'
@@ -44,6 +46,9 @@ quickstart: $(RUN_STAMP)
 # One process per file of tests, so that what is dear to set up (a jail, a wheel) is set up once.
 test: $(DEV_STAMP)
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+parity: $(DEV_STAMP)
+	@PARITY_STEPS=$(PARITY_STEPS) $(BIN)/python -m pytest -n $(WORKERS) -s tests/marl/kernels -k lockstep
 
 lint: $(DEV_STAMP)
 	@$(BIN)/ruff check .

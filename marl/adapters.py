@@ -141,12 +141,14 @@ def compile_ahead(task: Task, on_compile: Callable[[], None]) -> None:
     """
     if task.environment is None or not _is_compiled(task):
         return
+    from qredit.marl.kernels.acting import compile_acting
     from qredit.marl.kernels.compiling import watch_compiling
 
     with watch_compiling(on_compile):
         environment = make_environment(task, 1)
         environment.reset([0])
         environment.step(np.zeros((1, environment.n_agents), dtype=np.int64))
+        compile_acting()
 
 
 def _is_compiled(task: Task) -> bool:

@@ -79,18 +79,20 @@ class CompiledBatch(ABC):
         Raises:
             ConfigurationError: a seed below 0 or above 2**64 - 1.
         """
-        if wrong := [seed for seed in seeds if not 0 <= seed <= LARGEST_SEED]:
+        try:
+            chosen = np.array(seeds, dtype=np.uint64)
+        except OverflowError as error:
             raise ConfigurationError(
-                f"seed {wrong[0]} of an episode",
-                cause=f"it is not between 0 and {LARGEST_SEED}",
-                remedy="Take another.",
-            )
+                f"seeds {list(seeds)} of episodes",
+                cause=f"one of them is not between 0 and {LARGEST_SEED}",
+                remedy="Take others.",
+            ) from error
         shown = self.shown
         shown.rewards.fill(0)
         shown.agent_rewards.fill(0)
         shown.terminated.fill(False)
         shown.truncated.fill(True)
-        self._reset(np.array(seeds, dtype=np.uint64))
+        self._reset(chosen)
         return self._now
 
     def step(self, actions: NDArray[np.integer]) -> TimeStep:

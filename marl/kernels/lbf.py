@@ -285,10 +285,11 @@ def _step_one(w: Worlds, rules: Rules, b: int, actions: Integers, shown: Shown) 
     if not (shown.terminated[b] or shown.truncated[b]):
         w.steps[b] += 1
         find_targets(w.agents, w.foods, actions, b, rules.rows, rules.columns, w.targets)
-        find_foods_to_load(w.agents, w.foods, actions, b, w.loaded)
+        any_load = find_foods_to_load(w.agents, w.foods, actions, b, w.loaded)
         move(w.agents, w.targets, b)
-        unit = float(w.spawned[b]) if rules.normalised else 0.0
-        load_foods(w.agents, w.foods, w.loaded, b, unit, rules.penalty, w.rewards)
+        if any_load:
+            unit = float(w.spawned[b]) if rules.normalised else 0.0
+            load_foods(w.agents, w.foods, w.loaded, b, unit, rules.penalty, w.rewards)
         for i in range(actions.shape[1]):
             w.last_actions[b, i] = actions[b, i]
         food_left = _any_food(w.foods, b)
@@ -334,8 +335,12 @@ def _food_at(foods: Integers, b: int, row: int, column: int) -> bool:
 
 
 @inlined
-def find_foods_to_load(agents: Integers, foods: Integers, actions: Integers, b: int, loaded: Integers) -> None:
-    """The food that each agent loads or -1, `loaded [B, N]`; foods lie so far apart that only one can be beside it."""
+def find_foods_to_load(agents: Integers, foods: Integers, actions: Integers, b: int, loaded: Integers) -> bool:
+    """Find the food that each agent loads or -1, `loaded [B, N]`, and tell whether anybody loads one.
+
+    Foods lie so far apart that an agent has one beside it at most.
+    """
+    any_load = False
     for i in range(agents.shape[1]):
         loaded[b, i] = -1
         if actions[b, i] != LOAD:
@@ -344,6 +349,8 @@ def find_foods_to_load(agents: Integers, foods: Integers, actions: Integers, b: 
             down, right = foods[b, k, ROW] - agents[b, i, ROW], foods[b, k, COLUMN] - agents[b, i, COLUMN]
             if foods[b, k, LEVEL] > 0 and abs(down) + abs(right) == 1:
                 loaded[b, i] = k
+                any_load = True
+    return any_load
 
 
 @inlined

@@ -59,7 +59,7 @@ def test_actions_that_do_not_exist_are_refused(actions: list[list[int]]) -> None
 
 @pytest.mark.parametrize("seed", [-1, 2**64])
 def test_seeds_out_of_range_are_refused(seed: int) -> None:
-    with pytest.raises(ConfigurationError, match="of an episode"):
+    with pytest.raises(ConfigurationError, match="of episodes"):
         make_environment(load_task("matrix-climbing"), 1).reset([seed])
 
 
