@@ -51,7 +51,7 @@ def n_step_returns(rewards: Tensor, values: Tensor, over: Tensor, filled: Tensor
 
 
 def padded_n_step_returns(rewards: Tensor, values: Tensor, filled: Tensor, *, gamma: float, n: int) -> Tensor:
-    """n-step returns `[E, T, G]` that take every episode for as long as the longest, as EPyMARL does (`ppo_learner.py`).
+    """n-step returns `[E, T, G]` that take every episode for as long as the longest, as EPyMARL's `ppo_learner.py`.
 
     `G_t = sum_{k < n} gamma^k r_{t+k} + gamma^n V_{t+n}` with rewards and values of 0 in the padding, but from `n`
     steps before the end `T` of the longest episode on all are bootstrapped by `V_T`: those whose world has ended too,
