@@ -5,7 +5,7 @@ Shapes: `B` environments, `N` agents, `F` foods.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import prange
@@ -14,65 +14,15 @@ from qredit.marl.environments.lbf import NO_ACTION_YET, LevelBasedForaging, Save
 from qredit.marl.kernels.batch import CompiledBatch, Shown, generator_state, load_generator, on_threads
 from qredit.marl.kernels.compiling import kernel, threaded_kernel
 from qredit.marl.kernels.inlining import inlined
-from qredit.marl.kernels.random import integer, permutation, seed_generator
+from qredit.marl.kernels.lbf_showing import show
+from qredit.marl.kernels.lbf_spawning import spawn_foods, spawn_players
+from qredit.marl.kernels.lbf_worlds import COLUMN, EAST, LEVEL, LOAD, NORTH, ROW, SOUTH, WEST, Rules, Worlds, rules_of
+from qredit.marl.kernels.random import seed_generator
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Integers = NDArray[np.int64]
-
-NONE, NORTH, SOUTH, WEST, EAST, LOAD = range(6)
-ROW, COLUMN, LEVEL = range(3)
-_ATTEMPTS = 1000
-_STRONGEST_TEAM = 3
-"""Where a task sets no highest level of foods, it is the sum of the levels of so many of the weakest players."""
-
-
-class Rules(NamedTuple):
-    """What stays the same in all environments and episodes."""
-
-    sight: int
-    time_limit: int
-    cooperative: bool
-    """Whether every food has the highest level."""
-    normalised: bool
-    """Whether rewards are shares of the levels of all foods."""
-    with_levels: bool
-    """Whether agents see each other's levels."""
-    penalty: float
-    rows: int
-    columns: int
-    player_levels: Integers
-    """Lowest and highest, `[N, 2]`."""
-    food_levels: Integers
-    """Lowest and highest, `[F, 2]`; a highest level of 0 stands for what the team can load."""
-
-
-class Worlds(NamedTuple):
-    """What changes."""
-
-    agents: Integers
-    """Row, column and level, `[B, N, 3]`."""
-    foods: Integers
-    """Row, column and level, in row-major order as placed, `[B, F, 3]`; the level is 0 once a food is eaten."""
-    placed: Integers
-    """How many foods found room, `[B]`."""
-    spawned: Integers
-    """Sum of the levels of all foods at the start, `[B]`."""
-    steps: Integers
-    """`[B]`"""
-    last_actions: Integers
-    """`[B, N]`"""
-    targets: Integers
-    """Room for where each agent wants to go, `[B, N, 2]`."""
-    loaded: Integers
-    """Room for the food that each agent loads, or -1, `[B, N]`."""
-    rewards: NDArray[np.float64]
-    """Room for rewards, `[B, N]`."""
-    order: Integers
-    """Room for permutations, `[B, max(N, F)]`."""
-    generators: NDArray[np.uint64]
-    """`[B, 6]`"""
 
 
 class CompiledForaging(CompiledBatch):
@@ -86,7 +36,7 @@ class CompiledForaging(CompiledBatch):
 
     def __init__(self, simulator: LevelBasedForaging, n_environments: int, *, n_threads: int = 1) -> None:
         super().__init__(simulator, n_environments)
-        self._rules = _rules(simulator.official)
+        self._rules = rules_of(simulator.official)
         b, n, f = n_environments, self.n_agents, simulator.official.max_num_food
         self._worlds = Worlds(
             agents=np.zeros((b, n, 3), dtype=np.int64),
@@ -142,29 +92,6 @@ class CompiledForaging(CompiledBatch):
         )
 
 
-def _rules(official: Any) -> Rules:
-    """The rules of one of the package's environments."""
-    no_highest = official.max_food_level is None
-    highest = np.zeros_like(official.min_food_level) if no_highest else official.max_food_level
-    rows, columns = official.field_size
-    return Rules(
-        sight=int(official.sight),
-        time_limit=int(official._max_episode_steps),
-        cooperative=bool(official.force_coop),
-        normalised=bool(official._normalize_reward),
-        with_levels=bool(official._observe_agent_levels),
-        penalty=float(official.penalty),
-        rows=int(rows),
-        columns=int(columns),
-        player_levels=_pairs(official.min_player_level, official.max_player_level),
-        food_levels=_pairs(official.min_food_level, highest),
-    )
-
-
-def _pairs(lowest: Any, highest: Any) -> NDArray[np.int64]:
-    return np.stack([lowest, highest], axis=-1).astype(np.int64)
-
-
 # Resetting
 
 
@@ -183,91 +110,6 @@ def _reset_one(w: Worlds, rules: Rules, b: int, seed: np.uint64, shown: Shown) -
     w.last_actions[b] = NO_ACTION_YET
     shown.truncated[b] = False
     show(w, rules, b, shown)
-
-
-@kernel
-def spawn_players(rules: Rules, agents: Integers, order: Integers, generator: NDArray[np.uint64]) -> None:
-    """Put the agents `[N, 3]` on cells that are free, with levels in random order."""
-    permutation(generator, order[: len(agents)])
-    for i in range(len(agents)):
-        for attempt in range(_ATTEMPTS):
-            row, column = integer(generator, 0, rules.rows), integer(generator, 0, rules.columns)
-            if not _somebody_at(agents, i, row, column):
-                break
-            if attempt == _ATTEMPTS - 1:
-                raise ValueError("the board has no room for all players")
-        lowest, highest = rules.player_levels[order[i], 0], rules.player_levels[order[i], 1]
-        agents[i, ROW], agents[i, COLUMN] = row, column
-        agents[i, LEVEL] = integer(generator, lowest, highest + 1)
-
-
-@kernel
-def spawn_foods(rules: Rules, agents: Integers, foods: Integers, order: Integers, generator: NDArray[np.uint64]) -> int:
-    """Put foods `[F, 3]` where nobody is and no food is near, and return how many found room."""
-    permutation(generator, order[: len(foods)])
-    strength = _strength_of_the_weakest(agents)
-    foods[:] = 0
-    placed = 0
-    for _ in range(_ATTEMPTS):
-        if placed == len(foods):
-            break
-        row, column = integer(generator, 1, rules.rows - 1), integer(generator, 1, rules.columns - 1)
-        if _food_near(foods, placed, row, column) or _somebody_at(agents, len(agents), row, column):
-            continue
-        lowest, highest = rules.food_levels[order[placed], 0], rules.food_levels[order[placed], 1]
-        if highest == 0:
-            highest = strength
-        if rules.cooperative:
-            lowest = highest
-        if lowest > highest:
-            raise ValueError("the lowest level of a food is above the highest")
-        _insert(foods, placed, row, column, integer(generator, lowest, highest + 1))
-        placed += 1
-    return placed
-
-
-@kernel
-def _somebody_at(agents: Integers, n_agents: int, row: int, column: int) -> bool:
-    """Whether one of the first `n_agents` agents is on a cell."""
-    for i in range(n_agents):
-        if agents[i, ROW] == row and agents[i, COLUMN] == column:
-            return True
-    return False
-
-
-@kernel
-def _food_near(foods: Integers, placed: int, row: int, column: int) -> bool:
-    """Whether there is a food around, or two cells off in a straight line."""
-    for k in range(placed):
-        down, right = abs(foods[k, ROW] - row), abs(foods[k, COLUMN] - column)
-        if (down <= 1 and right <= 1) or (down == 0 and right <= 2) or (right == 0 and down <= 2):
-            return True
-    return False
-
-
-@kernel
-def _strength_of_the_weakest(agents: Integers) -> int:
-    """Sum of the lowest three levels."""
-    total = 0
-    for i in range(len(agents)):
-        rank = 0
-        for j in range(len(agents)):
-            if agents[j, LEVEL] < agents[i, LEVEL] or (agents[j, LEVEL] == agents[i, LEVEL] and j < i):
-                rank += 1
-        if rank < _STRONGEST_TEAM:
-            total += agents[i, LEVEL]
-    return total
-
-
-@kernel
-def _insert(foods: Integers, placed: int, row: int, column: int, level: int) -> None:
-    """Add a food, so that they stay in row-major order."""
-    k = placed
-    while k > 0 and (foods[k - 1, ROW] > row or (foods[k - 1, ROW] == row and foods[k - 1, COLUMN] > column)):
-        for what in range(3):
-            foods[k, what] = foods[k - 1, what]
-        k -= 1
-    foods[k, ROW], foods[k, COLUMN], foods[k, LEVEL] = row, column, level
 
 
 # Stepping
@@ -407,76 +249,6 @@ def _any_food(foods: Integers, b: int) -> bool:
         if foods[b, k, LEVEL] > 0:
             return True
     return False
-
-
-# Showing
-
-
-@inlined
-def show(w: Worlds, rules: Rules, b: int, shown: Shown) -> None:
-    """Write the state and what each agent sees."""
-    write_state(w.agents, w.foods, w.last_actions, b, shown.states)
-    observe(w.agents, w.foods, b, rules.sight, rules.with_levels, shown.observations)
-
-
-@inlined
-def write_state(agents: Integers, foods: Integers, last_actions: Integers, b: int, states: NDArray[np.float32]) -> None:
-    """Positions and levels of agents and foods, and the last actions, in the order of the layout."""
-    n, f = agents.shape[1], foods.shape[1]
-    for i in range(n):
-        states[b, 2 * i] = agents[b, i, ROW]
-        states[b, 2 * i + 1] = agents[b, i, COLUMN]
-        states[b, 2 * n + i] = agents[b, i, LEVEL]
-        states[b, 3 * n + 3 * f + i] = last_actions[b, i]
-    for k in range(f):
-        there = foods[b, k, LEVEL] > 0
-        states[b, 3 * n + 2 * k] = foods[b, k, ROW] if there else -1
-        states[b, 3 * n + 2 * k + 1] = foods[b, k, COLUMN] if there else -1
-        states[b, 3 * n + 2 * f + k] = foods[b, k, LEVEL]
-
-
-@inlined
-def observe(
-    agents: Integers, foods: Integers, b: int, sight: int, with_levels: bool, observations: NDArray[np.float32]
-) -> None:
-    """What each agent sees: foods, itself, then the other agents.
-
-    Coordinates count from the corner of the window of `sight` cells around it, which the board's edge clips.
-    """
-    n, f = agents.shape[1], foods.shape[1]
-    width = 3 if with_levels else 2
-    for i in range(n):
-        own_row, own_column = agents[b, i, ROW], agents[b, i, COLUMN]
-        top, left = max(own_row - sight, 0), max(own_column - sight, 0)
-        at = 0
-        for k in range(f):
-            row, column, level = foods[b, k, ROW], foods[b, k, COLUMN], foods[b, k, LEVEL]
-            if level > 0 and abs(row - own_row) <= sight and abs(column - own_column) <= sight:
-                observations[b, i, at] = row - top
-                observations[b, i, at + 1] = column - left
-                observations[b, i, at + 2] = level
-                at += 3
-        while at < 3 * f:
-            observations[b, i, at] = -1
-            observations[b, i, at + 1] = -1
-            observations[b, i, at + 2] = 0
-            at += 3
-        for k in range(n):
-            j = i if k == 0 else (k - 1 if k <= i else k)
-            row, column = agents[b, j, ROW] - top, agents[b, j, COLUMN] - left
-            # The package compares with the whole window, clipped or not: a clipped one shows agents beyond its edge.
-            if 0 <= row <= 2 * sight and 0 <= column <= 2 * sight:
-                observations[b, i, at] = row
-                observations[b, i, at + 1] = column
-                if with_levels:
-                    observations[b, i, at + 2] = agents[b, j, LEVEL]
-                at += width
-        while at < 3 * f + width * n:
-            observations[b, i, at] = -1
-            observations[b, i, at + 1] = -1
-            if with_levels:
-                observations[b, i, at + 2] = 0
-            at += width
 
 
 reset_all, reset_all_threaded = kernel(_reset_all), threaded_kernel(_reset_all)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -35,6 +35,27 @@ def mutant(module: types.ModuleType, old: str, new: str) -> Iterator[types.Modul
         yield made
     finally:
         sys.modules[name] = real
+
+
+@contextmanager
+def mutants(
+    modules: Sequence[types.ModuleType], mistaken: types.ModuleType, old: str, new: str
+) -> Iterator[types.ModuleType]:
+    """The last of some modules, built on a mutant of one of them.
+
+    Args:
+        modules: each after those that it imports.
+        mistaken: the one with the mistake.
+        old: what stands there.
+        new: the mistake.
+    """
+    with ExitStack() as stack:
+        for module in modules[modules.index(mistaken) :]:
+            changed = (old, new) if module is mistaken else ("from __future__", "from __future__")
+            made = stack.enter_context(mutant(module, *changed))
+            stack.callback(sys.modules.__setitem__, module.__name__, module)
+            sys.modules[module.__name__] = made
+        yield made
 
 
 def _as_it_is(function: Function) -> Function:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 from collections import Counter
 from typing import Any
 
@@ -11,9 +12,9 @@ import pytest
 from qredit.errors import ConfigurationError
 from qredit.marl.environments.lbf import LevelBasedForaging, Saved
 from qredit.marl.environments.simulator import StepResult
-from qredit.marl.kernels import lbf
+from qredit.marl.kernels import lbf, lbf_showing, lbf_spawning, lbf_worlds
 from qredit.marl.kernels.compiling import usable_threads
-from tests.marl.kernels.mutants import mutant
+from tests.marl.kernels.mutants import mutants
 from tests.marl.kernels.parity import LONG, STEPS, ParityError, lockstep
 
 CONFIGURATIONS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -38,7 +39,7 @@ def events(before: Saved, actions: list[int], result: StepResult, after: Saved) 
     """What happened, from the official side alone."""
     targets = [_target(before, i, action) for i, action in enumerate(actions)]
     loads = int(np.count_nonzero(before.field) - np.count_nonzero(after.field))
-    tried = sum(action == lbf.LOAD and _food_beside(before, i) for i, action in enumerate(actions))
+    tried = sum(action == lbf_worlds.LOAD and _food_beside(before, i) for i, action in enumerate(actions))
     blocked = sum(
         1 <= action <= 4 and _target(before, i, action) == before.agents[i][:2] for i, action in enumerate(actions)
     )
@@ -76,33 +77,31 @@ def test_every_configuration_in_lockstep() -> None:
     assert all(counts[event] >= enough for event in EVENTS), counts
 
 
+MODULES = (lbf_spawning, lbf_showing, lbf)
+"""Each after those that it imports."""
+
+
 @pytest.mark.parametrize(
-    ("old", "new"),
+    ("module", "old", "new"),
     [
-        (
-            "if strength >= level:\n            foods[b, k, LEVEL] = 0",
-            "if strength > level:\n            foods[b, k, LEVEL] = 0",
-        ),
-        ("reward = -penalty", "reward = 0.0"),
-        ("reward /= strength * unit", "reward /= unit"),
-        ("        if alone:\n", "        if True:\n"),
-        ("if not on_board or _food_at(foods, b, r, c):", "if not on_board:"),
-        ("on_board = 0 <= r < rows and 0 <= c < columns", "on_board = 0 <= r < columns and 0 <= c < rows"),
-        ("food_left and w.steps[b] >= rules.time_limit", "food_left and w.steps[b] > rules.time_limit"),
-        ("shown.terminated[b] = not food_left", "shown.terminated[b] = False"),
-        ("abs(column - own_column) <= sight:", "abs(column - own_column) < sight:"),
-        (
-            "if 0 <= row <= 2 * sight and 0 <= column <= 2 * sight:",
-            "if 0 <= row < 2 * sight and 0 <= column <= 2 * sight:",
-        ),
-        ("(right == 0 and down <= 2)", "(right == 0 and down <= 1)"),
-        ("lowest = highest", "lowest = 1"),
-        ("_STRONGEST_TEAM = 3", "_STRONGEST_TEAM = 2"),
+        (lbf, "if strength >= level:\n            foods", "if strength > level:\n            foods"),
+        (lbf, "reward = -penalty", "reward = 0.0"),
+        (lbf, "reward /= strength * unit", "reward /= unit"),
+        (lbf, "        if alone:\n", "        if True:\n"),
+        (lbf, "if not on_board or _food_at(foods, b, r, c):", "if not on_board:"),
+        (lbf, "on_board = 0 <= r < rows and 0 <= c < columns", "on_board = 0 <= r < columns and 0 <= c < rows"),
+        (lbf, "food_left and w.steps[b] >= rules.time_limit", "food_left and w.steps[b] > rules.time_limit"),
+        (lbf, "shown.terminated[b] = not food_left", "shown.terminated[b] = False"),
+        (lbf_showing, "abs(column - own_column) <= sight:", "abs(column - own_column) < sight:"),
+        (lbf_showing, "if 0 <= row <= 2 * sight and", "if 0 <= row < 2 * sight and"),
+        (lbf_spawning, "(right == 0 and down <= 2)", "(right == 0 and down <= 1)"),
+        (lbf_spawning, "lowest = highest", "lowest = 1"),
+        (lbf_spawning, "_STRONGEST_TEAM = 3", "_STRONGEST_TEAM = 2"),
     ],
 )
-def test_a_mistake_in_the_kernel_is_noticed(old: str, new: str) -> None:
+def test_a_mistake_in_the_kernel_is_noticed(module: types.ModuleType, old: str, new: str) -> None:
     def caught() -> bool:
-        with mutant(lbf, old, new) as wrong:
+        with mutants(MODULES, module, old, new) as wrong:
             for name in CONFIGURATIONS:
                 simulator = world(name)
                 try:

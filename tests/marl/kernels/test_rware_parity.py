@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 import types
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
@@ -18,7 +15,7 @@ from qredit.marl.environments.rware import Warehouse
 from qredit.marl.environments.rware_script import FORWARD, TOGGLE, WAIT
 from qredit.marl.kernels import rware, rware_moves, rware_showing, rware_ties, set_order
 from qredit.marl.kernels.compiling import usable_threads
-from tests.marl.kernels.mutants import mutant
+from tests.marl.kernels.mutants import mutants
 from tests.marl.kernels.parity import LONG, STEPS, ParityError, lockstep
 from tests.marl.kernels.warehouse_events import events_of
 
@@ -95,17 +92,6 @@ MODULES = (set_order, rware_ties, rware_moves, rware_showing, rware)
 """Each after those that it imports."""
 
 
-@contextmanager
-def warehouse_with(mistaken: types.ModuleType, old: str, new: str) -> Iterator[Any]:
-    """The kernels of a warehouse with a mistake in one module."""
-    with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
-        for module in MODULES[MODULES.index(mistaken) :]:
-            changed = (old, new) if module is mistaken else ("from __future__", "from __future__")
-            made = stack.enter_context(mutant(module, *changed))
-            patch.setitem(sys.modules, module.__name__, made)
-        yield made
-
-
 @pytest.mark.parametrize(
     ("name", "module", "old", "new"),
     [
@@ -140,7 +126,7 @@ def warehouse_with(mistaken: types.ModuleType, old: str, new: str) -> Iterator[A
     ],
 )
 def test_a_mistake_in_the_kernel_is_noticed(name: str, module: types.ModuleType, old: str, new: str) -> None:
-    with warehouse_with(module, old, new) as wrong, pytest.raises(ParityError):
+    with mutants(MODULES, module, old, new) as wrong, pytest.raises(ParityError):
         play(name, wrong, 1500)
 
 
