@@ -86,8 +86,14 @@ def line(
     print(json.dumps(measured), flush=True)
 
 
-def train_one(task: str, settings: dict[str, Any]) -> dict[str, float]:
-    """Train in this process; steps per second after the first fifth, and the most memory it took."""
+def train_one(task: str, settings: dict[str, Any], base: str | None = None) -> dict[str, float]:
+    """Train in this process; steps per second after the first fifth, and the most memory it took.
+
+    Args:
+        task: name of the task.
+        settings: of the training.
+        base: name of one of `SETTINGS`, over which they are laid.
+    """
     import resource
 
     from qredit.artifact import bundled_artifacts
@@ -95,6 +101,7 @@ def train_one(task: str, settings: dict[str, Any]) -> dict[str, float]:
     from qredit.runs import create_run
     from qredit.task import load_task
 
+    settings = {**(SETTINGS[base][1] if base else {}), **settings}
     seen: list[tuple[float, int]] = []
     mixer = bundled_artifacts()[task] if settings["algorithm"] == "qllm" else None
     with tempfile.TemporaryDirectory() as folder:
