@@ -21,8 +21,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-# PettingZoo has no MPE since 1.25; a checkout whose wrapper knows `mpe2` plays it under that name.
-SPREAD = "mpe" if importlib.util.find_spec("pettingzoo.mpe") else "mpe2"
+# A PettingZoo without MPE still has a package `mpe`, which only says so: where `mpe2` is there, it is the one to play.
+SPREAD = "mpe2" if importlib.util.find_spec("mpe2") else "mpe"
 TASKS = {
     "lbf-10x10-3p-3f-2s": {"key": "lbforaging:Foraging-2s-10x10-3p-3f-v3", "time_limit": 50},
     "mpe-spread-3": {"key": f"pz-{SPREAD}-simple-spread-v3", "time_limit": 25},
