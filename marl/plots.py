@@ -191,13 +191,17 @@ def _draw(
     crowded = len(panel.curves) > _CROWDED
     for name, seeds in panel.curves.items():
         look = looks[name]
-        grid = common_grid([axis(curve) for curve in seeds], points=points)
-        values = np.stack([on_grid(grid, axis(curve), _returns(curve, panel.policy)) for curve in seeds])
         if len(seeds) > 1:
             for curve in seeds:
                 ordinates = _returns(curve, panel.policy)
                 alpha = 0.25 if crowded else 0.55
                 axes.plot(axis(curve), ordinates, color=look.colour, linewidth=0.7 if crowded else 0.8, alpha=alpha)
+        grid = common_grid([axis(curve) for curve in seeds], points=points)
+        if not grid.size:  # trainings of a second, one over before the other began: single lines are all there is
+            axes.plot([], [], label=name, **line_look(look, linewidth=2.4))
+            bands[name] = None
+            continue
+        values = np.stack([on_grid(grid, axis(curve), _returns(curve, panel.policy)) for curve in seeds])
         axes.plot(grid, values.mean(axis=0), label=name, **line_look(look, linewidth=2.4))
         band = band_over_seeds(values)
         bands[name] = None if crowded else band

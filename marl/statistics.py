@@ -142,7 +142,7 @@ def paired_difference(values: Mapping[int, float], baseline: Mapping[int, float]
 
 
 def common_grid(axes: Sequence[ArrayLike], *, points: int | None = None) -> Floats:
-    """Abscissae `[P]` on which several curves can be averaged: the part that all of them cover.
+    """Abscissae `[P]` on which several curves can be averaged: the part that all of them cover, empty if there is none.
 
     Args:
         axes: each curve's own abscissae, increasing.
@@ -153,7 +153,7 @@ def common_grid(axes: Sequence[ArrayLike], *, points: int | None = None) -> Floa
         raise ValueError("there is no curve to put on a common grid")
     start, end = max(a[0] for a in arrays), min(a[-1] for a in arrays)
     if end < start:
-        raise ValueError("the curves have no part in common")
+        return np.zeros(0)
     if points is not None:
         return np.linspace(start, end, points)
     merged: Floats = np.unique(np.concatenate(arrays))

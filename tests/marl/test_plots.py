@@ -102,6 +102,14 @@ def test_the_mean_over_seconds_ends_with_the_fastest_seed_and_the_single_lines_g
     assert max(points(drawn)[0][-1] for drawn in right.get_lines()) == 6
 
 
+def test_seeds_that_have_no_second_in_common_are_single_lines() -> None:
+    """Trainings of a second: where one has ended before the other's first evaluation there is nothing to average."""
+    late = replace(curve(1, 2), seconds=np.array([9.0, 9.5]))
+    _, over_seconds = panels(learning_curves_figure({"vdn": [curve(0, 1), late]}, task="toy"))
+    assert points(line(over_seconds, "vdn")) == ([], [])
+    assert len(over_seconds.lines) == 3
+
+
 def test_references_are_horizontal_lines_in_the_legend() -> None:
     figure = learning_curves_figure(TWO_SEEDS, task="toy", random_return=0.45, optimum=1.0)
     assert legend_labels(figure) == ["vdn", "qmix", "random policy", "optimum"]

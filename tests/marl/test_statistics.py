@@ -177,8 +177,13 @@ def test_common_grid_keeps_every_point_within_the_part_that_all_cover() -> None:
     assert common_grid([[0, 10], [2, 8]], points=3).tolist() == [2, 5, 8]
 
 
-@pytest.mark.parametrize("axes", [[], [[]], [[0, 1], [5, 6]]])
-def test_common_grid_refuses_curves_without_a_common_part(axes: list[list[float]]) -> None:
+def test_curves_without_a_common_part_have_no_common_grid() -> None:
+    assert common_grid([[0, 1], [5, 6]]).tolist() == []
+    assert common_grid([[0, 1], [5, 6]], points=9).tolist() == []
+
+
+@pytest.mark.parametrize("axes", [[], [[]]])
+def test_common_grid_refuses_no_curves(axes: list[list[float]]) -> None:
     with pytest.raises(ValueError, match="curve"):
         common_grid(axes)
 
