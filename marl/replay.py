@@ -30,16 +30,10 @@ class Rows(NamedTuple):
     """Those to which a step has led, `[M]`, of the `R`."""
     steps: Tensor
     """Steps that took place, `[M]`, of `E * T`."""
-
-    @property
-    def before(self) -> Tensor:
-        """Time points at which a step starts, `[M]`, of `E * (T + 1)`."""
-        return self.reached[self.starts]
-
-    @property
-    def after(self) -> Tensor:
-        """Time points to which a step has led, `[M]`, of `E * (T + 1)`."""
-        return self.reached[self.ends]
+    before: Tensor
+    """Time points at which a step starts, `[M]`, of `E * (T + 1)`."""
+    after: Tensor
+    """Time points to which a step has led, `[M]`, of `E * (T + 1)`."""
 
 
 def taken(tensor: Tensor, rows: Tensor) -> Tensor:
@@ -101,7 +95,14 @@ class Episodes:
         is_start = torch.ones_like(reached, dtype=torch.bool)
         is_start[(self.filled.sum(dim=1) + 1).cumsum(dim=0) - 1] = False
         starts = is_start.nonzero().squeeze(1)
-        return Rows(reached, starts, starts + 1, self.filled.flatten().nonzero().squeeze(1))
+        return Rows(
+            reached=reached,
+            starts=starts,
+            ends=starts + 1,
+            steps=self.filled.flatten().nonzero().squeeze(1),
+            before=reached[starts],
+            after=reached[starts + 1],
+        )
 
     def over(self, *, time_limit: bool) -> Tensor:
         """After which steps no value follows, `[E, T]`, bool: the world's end; with `time_limit` every last step."""

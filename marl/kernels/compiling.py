@@ -1,9 +1,9 @@
 """How the kernels are compiled: once per machine, kept on disk, without the interpreter's lock.
 
 numba compiles a kernel when it is first called and would keep the result as long as the kernel's own file stays the
-same, although kernels call those of other files. So each version of the kernels as a whole has a folder of its own, in
-`NUMBA_CACHE_DIR` or in the user's cache. Where nothing can be written, kernels are compiled in every process, and a
-warning says so.
+same, although kernels call those of other files. So each version of the kernels and the environments as a whole has
+a folder of its own, in `NUMBA_CACHE_DIR` or in the user's cache. Where nothing can be written, kernels are compiled in
+every process, and a warning says so.
 """
 
 from __future__ import annotations
@@ -79,7 +79,9 @@ class _First(event.Listener):
 @functools.cache
 def _folder() -> str | None:
     """Where compiled kernels are kept, or `None` where that is impossible."""
-    sources = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+    here = Path(__file__).parent
+    files = sorted([*here.glob("*.py"), *(here.parent / "environments").glob("*.py")])  # whose constants are built in
+    sources = b"".join(path.read_bytes() for path in files)
     home = os.environ.get("NUMBA_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     folder = Path(home).expanduser() / "qredit" / "kernels" / hashlib.sha256(sources).hexdigest()[:16]
     try:

@@ -233,7 +233,7 @@ def load_foods(
         for i in range(agents.shape[1]):
             if loaded[b, i] != k:
                 continue
-            reward = -penalty
+            reward = 0.0 - penalty  # as the package subtracts it: without a penalty 0, and not -0
             if strength >= level:
                 reward = float(agents[b, i, LEVEL] * level)
                 if unit > 0:

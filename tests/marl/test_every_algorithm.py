@@ -74,6 +74,19 @@ def test_qmix_trains_on_observations_and_refuses_other_inputs(make_run: MakeRun)
         train(task, dataclasses.replace(settings, own={"hypernet_input": "nothing"}), make_run())
 
 
+@pytest.mark.parametrize("name", ["lbf-5x5-2p-1f", "rware-tiny-2ag", "matrix-climbing"])
+def test_a_training_is_the_same_with_the_official_package(name: str, make_run: MakeRun) -> None:
+    """To the last digit of the weights, in the worlds that are compiled to the last bit."""
+    task, settings = load_task(name), dataclasses.replace(TINY, algorithm="qmix", n_environments=1, batch_episodes=1)
+    hashes = set()
+    for played in (task.with_backend("compiled"), task.with_backend("official")):
+        run = make_run()
+        train(played, settings, run)
+        (tensors,) = (run.path / "checkpoint").glob("tensors-*")
+        hashes.add(tensors.name)  # by its content
+    assert len(hashes) == 1
+
+
 @pytest.mark.parametrize("name", builtin_task_names())
 def test_every_task_trains(name: str, make_run: MakeRun) -> None:
     """The warehouses' episodes are long: one environment, one episode."""

@@ -6,7 +6,7 @@ import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast, get_args
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from qredit.cli.console import JsonOption, command, err, out, plain, print_json, program
 from qredit.cli.options import TrustEnvOption, with_settings
 from qredit.cli.reporting import show_table
-from qredit.errors import ConfigurationError, UnknownNameError
+from qredit.errors import ConfigurationError
 from qredit.marl.engines import EngineSettings
 from qredit.marl.settings import TrainSettings
 from qredit.task import Backend
@@ -34,8 +34,8 @@ MixerOption = Annotated[
     typer.Option(help="Credit function to train with: folder of an artifact, name of a run, or `builtin`."),
 ]
 BackendOption = Annotated[
-    str | None,
-    typer.Option(help="What plays the episodes: `compiled` rules, the `official` package, or `auto`.", metavar="NAME"),
+    Backend | None,
+    typer.Option(help="What plays the episodes: compiled rules, the official package, or what the task says."),
 ]
 OwnOption = Annotated[
     list[str] | None,
@@ -65,14 +65,14 @@ def train(
     from qredit import api
     from qredit.marl.contenders import parse_own
 
-    settings, played = replace(settings, own=parse_own(own or [], [settings.algorithm])), _backend(backend)
+    settings = replace(settings, own=parse_own(own or [], [settings.algorithm]))
     with _progress() as progress:
         bar = progress.add_task(f"{settings.algorithm} seed {settings.seed}", total=settings.total_steps)
         trained = api.train(
             task,
             settings,
             mixer=mixer,
-            backend=played,
+            backend=backend,
             resume=resume,
             on_start=lambda run: progress.console.print(plain(f"run {run.path}"), soft_wrap=True),
             on_compile=lambda: progress.console.print(COMPILING),
@@ -141,7 +141,7 @@ def compare(
             mixer=mixer,
             shares=shares,
             placebos=placebos,
-            backend=_backend(backend),
+            backend=backend,
             resume=resume,
             command=asked,
         )
@@ -157,7 +157,7 @@ def compare(
             shares=shares,
             placebos=placebos,
             engine=engine,
-            backend=_backend(backend),
+            backend=backend,
             command=asked,
             resume=resume,
             on_start=lambda run: bars.note(f"run {run.path}"),
@@ -183,15 +183,6 @@ def _show_submitted(submitted: Submitted, json_output: bool) -> None:
     for name, job in submitted.jobs.items():
         out().print(plain(f"{name}: job {job}"), soft_wrap=True)
     out().print(plain(f"run {submitted.run.path}; the same command with --resume instead of --detach collects it"))
-
-
-def _backend(name: str | None) -> Backend | None:
-    for known in get_args(Backend):
-        if name == known:
-            return cast(Backend, name)
-    if name is None:
-        return None
-    raise UnknownNameError("backend", name, get_args(Backend))
 
 
 def parse_seeds(text: str) -> list[int]:

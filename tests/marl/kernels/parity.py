@@ -87,12 +87,17 @@ def _compare(simulator: Simulator, batch: CompiledBatch, result: StepResult | No
 
 def _equal(what: str, found: Any, expected: Any, exact: bool, tolerance: float = RELATIVE_SHOWN) -> None:
     same = (
-        np.array_equal(found, expected)
+        _bits(found) == _bits(expected)  # 0 and -0 are equal, and not the same
         if exact
         else np.allclose(found, expected, rtol=tolerance, atol=tolerance * 1e-3)
     )
     if not same:
         raise ParityError(f"{what}: compiled {np.asarray(found).tolist()}, official {np.asarray(expected).tolist()}")
+
+
+def _bits(value: Any) -> tuple[tuple[int, ...], str, bytes]:
+    array = np.asarray(value)
+    return array.shape, array.dtype.str, array.tobytes()
 
 
 def _same_snapshots(official: Any, compiled: Any, exact: bool) -> None:

@@ -85,7 +85,8 @@ MODULES = (lbf_spawning, lbf_showing, lbf)
     ("module", "old", "new"),
     [
         (lbf, "if strength >= level:\n            foods", "if strength > level:\n            foods"),
-        (lbf, "reward = -penalty", "reward = 0.0"),
+        (lbf, "reward = 0.0 - penalty", "reward = 0.0"),
+        (lbf, "reward = 0.0 - penalty", "reward = -penalty"),
         (lbf, "reward /= strength * unit", "reward /= unit"),
         (lbf, "        if alone:\n", "        if True:\n"),
         (lbf, "if not on_board or _food_at(foods, b, r, c):", "if not on_board:"),
