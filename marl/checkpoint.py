@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from qredit.marl.algorithms import Algorithm
 
-SCHEMA = 3
+SCHEMA = 4
 FOLDER = "checkpoint"
 NOTES = "checkpoint.json"
 SIZE_LIMIT = 8_000_000_000

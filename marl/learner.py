@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from qredit.marl.descent import ClippedAdam
 from qredit.marl.losses import chosen_values, greedy_actions, td_loss, td_targets
 from qredit.marl.mixers import Mixer, Steps
 from qredit.marl.networks import move_towards, values_at
@@ -35,16 +36,12 @@ class Learner:
         self.target.requires_grad_(False)
         self.reward_scale = RewardScale()
         self._settings = settings
-        self._parameters: list[Tensor] = list(self.online.parameters())
-        self.optimiser = torch.optim.Adam(self._parameters, lr=settings.learning_rate, fused=True)
+        self.optimiser = ClippedAdam(self.online, learning_rate=settings.learning_rate, clip=settings.gradient_clip)
 
     def update(self, episodes: Episodes, environment_steps: int = 0) -> Tensor:
         """Take one step on a batch of episodes; returns the loss, a scalar that nobody has waited for."""
         loss = self.loss(episodes, environment_steps)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self._parameters, self._settings.gradient_clip, foreach=True)
-        self.optimiser.step()
+        self.optimiser.descend(loss)
         return loss.detach()
 
     def update_target(self) -> None:

@@ -91,17 +91,16 @@ class Episodes:
     @cached_property
     def rows(self) -> Rows:
         """The same as row numbers."""
-        reached = self.reached.flatten().nonzero().squeeze(1)
-        is_start = torch.ones_like(reached, dtype=torch.bool)
-        is_start[(self.filled.sum(dim=1) + 1).cumsum(dim=0) - 1] = False
-        starts = is_start.nonzero().squeeze(1)
+        steps = self.filled.flatten().nonzero().squeeze(1)
+        earlier = steps // self.filled.shape[1]  # episodes before, each with one time point more than it has steps
+        starts, before = torch.arange(len(steps), device=steps.device) + earlier, steps + earlier
         return Rows(
-            reached=reached,
+            reached=self.reached.flatten().nonzero().squeeze(1),
             starts=starts,
             ends=starts + 1,
-            steps=self.filled.flatten().nonzero().squeeze(1),
-            before=reached[starts],
-            after=reached[starts + 1],
+            steps=steps,
+            before=before,
+            after=before + 1,
         )
 
     def over(self, *, time_limit: bool) -> Tensor:
@@ -126,7 +125,7 @@ class Episodes:
 
     def chosen(self, index: Tensor) -> Episodes:
         """The episodes of these numbers, copied."""
-        return Episodes(**{name: tensor[index] for name, tensor in self.tensors().items()})
+        return Episodes(**{name: tensor.index_select(0, index) for name, tensor in self.tensors().items()})
 
 
 _AT_TIME_POINTS = frozenset({"observations", "states", "available_actions", "credit"})

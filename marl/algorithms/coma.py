@@ -78,12 +78,12 @@ class COMA(OnPolicy):
         updates = done.updates
         for _ in range(self.own.critic_updates):
             q = chosen_values(self.critic(s, o, u), u)  # [M, N]
-            self.step(self.critic_optimiser, td_loss(q, targets))
+            self.critic_optimiser.descend(td_loss(q, targets))
             updates += 1
             if updates % self.settings.target_update_interval == 0:
                 move_towards(self.target_critic, self.critic, self.settings.target_update_tau)
         loss = self.actor_loss(episodes)
-        self.step(self.actor_optimiser, loss)
+        self.actor_optimiser.descend(loss)
         return Learned(loss.detach(), updates)
 
     @torch.no_grad()

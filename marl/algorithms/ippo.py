@@ -102,9 +102,9 @@ class IPPO(OnPolicy):
                 log_pi, bonus = self._log_probabilities(part)  # [M, N]
                 gain = ppo_loss(log_pi, taken(old, steps), taken(advantages, steps), self.own.clip)
                 loss = gain - self.own.entropy_coefficient * bonus.mean()
-                self.step(self.actor_optimiser, loss)
+                self.actor_optimiser.descend(loss)
                 values = values_at(self.critic, self.critic_inputs(part), part.rows.before).squeeze(-1)  # [M, N]
-                self.step(self.critic_optimiser, (values - taken(returns, steps)).square().mean())
+                self.critic_optimiser.descend((values - taken(returns, steps)).square().mean())
                 updates += 1
                 if self.own.n_step and updates % self.settings.target_update_interval == 0:
                     move_towards(self.target_critic, self.critic, self.settings.target_update_tau)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from qredit.errors import ConfigurationError
 from qredit.marl.algorithms.algorithm import Learned, Problem
 from qredit.marl.algorithms.off_policy import OffPolicy
+from qredit.marl.descent import ClippedAdam
 from qredit.marl.losses import greedy_actions, td_loss, td_targets
 from qredit.marl.mixers import StateScale
 from qredit.marl.networks import move_towards, values_at
@@ -67,8 +68,9 @@ class MADDPG(OffPolicy):
         self.critic.to(problem.device)
         self.target_actor = deepcopy(self.actor).requires_grad_(False)
         self.target_critic = deepcopy(self.critic).requires_grad_(False)
-        self.actor_optimiser = torch.optim.Adam(self.actor.parameters(), lr=settings.learning_rate, fused=True)
-        self.critic_optimiser = torch.optim.Adam(self.critic.parameters(), lr=settings.learning_rate, fused=True)
+        rate, clip = settings.learning_rate, settings.gradient_clip
+        self.actor_optimiser = ClippedAdam(self.actor, learning_rate=rate, clip=clip)
+        self.critic_optimiser = ClippedAdam(self.critic, learning_rate=rate, clip=clip)
         self._reward_scale = RewardScale()
         self._updates = 0  # `learn` says how many there were
 
@@ -104,11 +106,11 @@ class MADDPG(OffPolicy):
     def update(self, batch: Episodes, environment_steps: int) -> Tensor:
         """One step of the critic, then one of the actor; returns the critic's loss."""
         loss = self.critic_loss(batch)
-        self._step(self.critic_optimiser, self.critic, loss)
+        self.critic_optimiser.descend(loss)
         sizes = self.problem.sizes
         shape = (int(batch.filled.sum()), sizes.n_agents, sizes.n_actions)
         noise = gumbel_noise(shape, self.settings.seed, self._updates).to(self.problem.device)
-        self._step(self.actor_optimiser, self.actor, self.actor_loss(batch, noise))
+        self.actor_optimiser.descend(self.actor_loss(batch, noise))
         self._updates += 1
         return loss.detach()
 
@@ -159,14 +161,6 @@ class MADDPG(OffPolicy):
 
     def _one_hot(self, actions: Tensor) -> Tensor:
         return nn.functional.one_hot(actions, self.problem.sizes.n_actions).float()
-
-    def _step(self, optimiser: torch.optim.Optimizer, network: nn.Module, loss: Tensor) -> None:
-        """One optimiser step on the clipped gradient of one network; the loss may pass through others."""
-        parameters = list(network.parameters())
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward(inputs=parameters)  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(parameters, self.settings.gradient_clip, foreach=True)
-        optimiser.step()
 
 
 class JointCritic(nn.Module):

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from qredit.credit import credit_weights, specialise
 from qredit.marl.algorithms.algorithm import Algorithm, Learned, Problem
+from qredit.marl.descent import ClippedAdam
 from qredit.marl.reward_scale import RewardScale
 from qredit.marl.rollout import Choose, sampled
 from qredit.marl.streams import Stream, generator
@@ -82,9 +83,9 @@ class OnPolicy(Algorithm):
 
     def make_optimisers(self, critic: nn.Module) -> None:
         """Give the actor and a critic an optimiser each, once both are made."""
-        rate = self.settings.learning_rate
-        self.actor_optimiser = torch.optim.Adam(self.actor.parameters(), lr=rate, fused=True)
-        self.critic_optimiser = torch.optim.Adam(critic.parameters(), lr=rate, fused=True)
+        rate, clip = self.settings.learning_rate, self.settings.gradient_clip
+        self.actor_optimiser = ClippedAdam(self.actor, learning_rate=rate, clip=clip)
+        self.critic_optimiser = ClippedAdam(critic, learning_rate=rate, clip=clip)
 
     @property
     def optimisers(self) -> Mapping[str, torch.optim.Optimizer]:
@@ -97,11 +98,3 @@ class OnPolicy(Algorithm):
         rng = generator(Stream.MINIBATCHES, self.settings.seed, done.collections * 1000 + epoch)
         order = torch.from_numpy(rng.permutation(e)).to(episodes.rewards.device)
         yield from order.tensor_split(min(count, e))
-
-    def step(self, optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
-        """One optimiser step on the clipped gradient of its own parameters; the loss may pass through others."""
-        optimiser.zero_grad(set_to_none=True)
-        parameters = [p for group in optimiser.param_groups for p in group["params"]]
-        loss.backward(inputs=parameters)  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(parameters, self.settings.gradient_clip, foreach=True)
-        optimiser.step()

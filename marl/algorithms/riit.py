@@ -96,7 +96,7 @@ class RIIT(MixedCritic):
         team = rewards[..., :1]  # the same for all agents
         updates = self._critic_step(episodes, self.targets(episodes, team, updates, on_policy=True), updates)
         loss = self.actor_loss(episodes)
-        self.step(self.actor_optimiser, loss)
+        self.actor_optimiser.descend(loss)
         return Learned(loss.detach(), updates)
 
     def batches(self, updates: int) -> Iterator[Episodes]:
@@ -163,7 +163,7 @@ class RIIT(MixedCritic):
     def _critic_step(self, episodes: Episodes, targets: Tensor, updates: int) -> int:
         u = self._one_hot(taken(episodes.actions, episodes.rows.steps))
         q_tot = self.q_tot(self.critic, episodes, episodes.rows.before, u)
-        self.step(self.critic_optimiser, td_loss(q_tot, targets))
+        self.critic_optimiser.descend(td_loss(q_tot, targets))
         updates += 1
         if updates % self.settings.target_update_interval == 0:
             move_towards(self.target_critic, self.critic, self.settings.target_update_tau)

@@ -66,10 +66,10 @@ class VMIX(MixedCritic):
         returns, advantages = self.estimates(episodes, rewards)  # [M, 1]
         updates = done.updates
         for _ in range(self.own.critic_updates):
-            self.step(self.critic_optimiser, td_loss(self.v_tot(episodes, episodes.rows.before), returns))
+            self.critic_optimiser.descend(td_loss(self.v_tot(episodes, episodes.rows.before), returns))
             updates += 1
         loss = self.actor_loss(episodes, advantages)
-        self.step(self.actor_optimiser, loss)
+        self.actor_optimiser.descend(loss)
         return Learned(loss.detach(), updates)
 
     @torch.no_grad()

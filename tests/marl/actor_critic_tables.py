@@ -152,9 +152,9 @@ def padded(episodes: Episodes, steps: int) -> Episodes:
     return Episodes(**longer)
 
 
-def gradients(network: nn.Module) -> list[Tensor | None]:
-    """Of all its parameters."""
-    return [parameter.grad for parameter in network.parameters()]
+def is_taught(network: nn.Module) -> bool:
+    """Whether a gradient stands at one of its parameters."""
+    return any(parameter.grad is not None and bool(parameter.grad.any()) for parameter in network.parameters())
 
 
 def all_parameters(networks: Mapping[str, nn.Module]) -> Iterator[Tensor]:

@@ -1,0 +1,44 @@
+"""Gradient descent on a whole network as one vector: a few operations per step, however many layers there are."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class ClippedAdam(torch.optim.Adam):
+    """Adam (Kingma and Ba 2015) on gradients that are clipped to a norm.
+
+    The network's parameters become views of one vector, their gradients views of another: clearing, clipping and moving
+    them are single operations, which is what small networks spend most of an update on otherwise. Move the network to
+    its device before.
+
+    Args:
+        network: whose parameters move, all of one type and on one device.
+        learning_rate: of all of them.
+        clip: largest norm of the gradient as a whole.
+    """
+
+    def __init__(self, network: nn.Module, *, learning_rate: float, clip: float) -> None:
+        self._parameters = list(network.parameters())
+        self._clip = clip
+        self._vector = nn.Parameter(torch.cat([parameter.detach().flatten() for parameter in self._parameters]))
+        self._vector.grad = torch.zeros_like(self._vector)
+        start = 0
+        for parameter in self._parameters:
+            piece = slice(start, start := start + parameter.numel())
+            parameter.data = self._vector.data[piece].view_as(parameter)
+            parameter.grad = self._vector.grad[piece].view_as(parameter)
+        super().__init__([self._vector], lr=learning_rate, fused=True)
+
+    def zero_grad(self, set_to_none: bool = False) -> None:
+        """Clear the gradients; they stay where they are."""
+        assert self._vector.grad is not None
+        self._vector.grad.zero_()
+
+    def descend(self, loss: Tensor) -> None:
+        """One step; the loss may pass through other networks, whose gradients stay as they are."""
+        self.zero_grad()
+        loss.backward(inputs=self._parameters)  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self._vector, self._clip, foreach=True)
+        self.step()
