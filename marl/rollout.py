@@ -35,6 +35,8 @@ def greedy(
 
 def epsilon_greedy(epsilon: float) -> Choose:
     """With probability `epsilon`, per agent and step, a random available action, else the greedy one."""
+    if epsilon == 0:
+        return greedy
 
     def choose(
         scores: NDArray[np.float32], available: NDArray[np.bool_], rng: np.random.Generator

@@ -86,6 +86,9 @@ class TrainSettings:
     """Environment steps between two greedy evaluations."""
     evaluation_episodes: int = 100
     """Greedy episodes per evaluation, on seeds that all algorithms share."""
+    evaluation_epsilon: float = 0.0
+    """Exploration rate during greedy evaluation. A team without memory may block itself for ever, which a little of it
+    unties; what is called greedy is then epsilon-greedy, and comparable with its like only."""
     checkpoint_interval: int = 25_000
     """Environment steps between two checkpoints."""
     device: str = "cpu"
@@ -112,7 +115,7 @@ class TrainSettings:
             "checkpoint_interval",
         )
         problems = [f"`{n}` is {getattr(self, n)}, it must be above 0" for n in positive if not getattr(self, n) > 0]
-        shares = ["gamma", "epsilon_start", "epsilon_end", "target_update_tau", "credit_strength"]
+        shares = ["gamma", "epsilon_start", "epsilon_end", "evaluation_epsilon", "target_update_tau", "credit_strength"]
         shares += ["credit_strength_end"] if self.credit_strength_end is not None else []
         problems += [f"`{n}` is {getattr(self, n)}, not in [0, 1]" for n in shares if not 0 <= getattr(self, n) <= 1]
         if self.seed < 0:

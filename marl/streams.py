@@ -26,6 +26,7 @@ class Stream(IntEnum):
     SAMPLED_EVALUATION = 10
     POLICY_NOISE = 11
     NEXT_ACTIONS = 12
+    GREEDY_EVALUATION = 13
 
 
 def generator(stream: Stream, seed: int, counter: int = 0) -> np.random.Generator:

@@ -31,8 +31,7 @@ from qredit.marl.checkpoint import Counters, load_checkpoint, save_checkpoint
 from qredit.marl.metrics import Evaluation, MetricsLog
 from qredit.marl.mixers.credit import load_graph
 from qredit.marl.process import prepare_process
-from qredit.marl.rollout import Collector, evaluate, greedy
-from qredit.marl.rollout import sampled as draw
+from qredit.marl.rollout import Choose, Collector, epsilon_greedy, evaluate, sampled
 from qredit.marl.settings import TrainSettings
 from qredit.marl.statistics import area_under_curve
 from qredit.marl.streams import Stream, episode_seeds, generator
@@ -186,8 +185,8 @@ class Training:
 
     def _evaluate(self) -> Evaluation:
         started = time.perf_counter()
-        returns = self._play()
-        drawn = self._play(sampled=True) if self._algorithm.stochastic else None
+        returns = self._play(epsilon_greedy(self._settings.evaluation_epsilon), Stream.GREEDY_EVALUATION)
+        drawn = self._play(sampled, Stream.SAMPLED_EVALUATION) if self._algorithm.stochastic else None
         counters = replace(self._counters, seconds=self._counters.seconds + time.perf_counter() - started)
         self._counters = counters
         return Evaluation(
@@ -202,16 +201,16 @@ class Training:
             sampled_return=None if drawn is None else float(drawn.mean()),
         )
 
-    def _play(self, *, sampled: bool = False) -> NDArray[np.float64]:
-        """Returns of the evaluation episodes, greedy or with actions drawn from the policy."""
+    def _play(self, choose: Choose, stream: Stream) -> NDArray[np.float64]:
+        """Returns of the evaluation episodes."""
         settings = self._settings
         return evaluate(
             self._evaluation,
             self._algorithm.actor,
             episodes=settings.evaluation_episodes,
             device=self._device,
-            choose=draw if sampled else greedy,
-            rng=generator(Stream.SAMPLED_EVALUATION, settings.seed, len(self._evaluations)) if sampled else None,
+            choose=choose,
+            rng=generator(stream, settings.seed, len(self._evaluations)),
         )
 
     def _save(self) -> None:

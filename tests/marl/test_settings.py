@@ -27,7 +27,7 @@ POSITIVE = [
     "evaluation_episodes",
     "checkpoint_interval",
 ]
-SHARES = ["gamma", "epsilon_start", "epsilon_end", "target_update_tau"]
+SHARES = ["gamma", "epsilon_start", "epsilon_end", "evaluation_epsilon", "target_update_tau"]
 
 
 def changed(name: str, value: Any) -> TrainSettings:

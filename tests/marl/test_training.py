@@ -422,6 +422,16 @@ def test_greedy_returns_do_not_depend_on_how_many_environments_play(recurrent: b
     assert several.tolist() == pytest.approx(alone.tolist())
 
 
+def test_evaluation_may_explore_without_touching_what_is_learnt(small: TrainSettings, make_run: MakeRun) -> None:
+    runs = []
+    for epsilon in (0.0, 1.0):
+        runs.append(make_run())
+        train(TASK, dataclasses.replace(small, algorithm="vdn", total_steps=201, evaluation_epsilon=epsilon), runs[-1])
+    (greedy, random), (learned, same) = map(rows, runs), map(tensors, runs)
+    assert [row["greedy_return"] for row in greedy] != [row["greedy_return"] for row in random]
+    assert all(torch.equal(tensor, same[name]) for name, tensor in learned.items())
+
+
 @pytest.mark.parametrize("recurrent", [False, True])
 def test_a_collection_without_exploration_is_greedy_play(recurrent: bool) -> None:
     network, environment = fresh_network(3, recurrent), make_environment(TASK, 10)
