@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from qredit.errors import ConfigurationError
-from qredit.marl.random_policy import random_actions
+from qredit.marl.choosing import Choose, greedy
 from qredit.marl.replay import Episodes
 from qredit.marl.scoring import Scorer
 from qredit.marl.streams import Stream, episode_seeds
@@ -20,37 +20,6 @@ if TYPE_CHECKING:
 
     from qredit.marl.environment import BatchedEnvironment, TimeStep
     from qredit.marl.networks import AgentNetwork
-
-Choose: TypeAlias = "Callable[[NDArray[np.float32], NDArray[np.bool_], np.random.Generator], NDArray[np.int64]]"
-"""From scores `[B, N, A]` (values or logits) and available actions `[B, N, A]` to actions `[B, N]`."""
-
-
-def greedy(
-    scores: NDArray[np.floating], available: NDArray[np.bool_], rng: np.random.Generator | None = None
-) -> NDArray[np.int64]:
-    """The available action with the largest score."""
-    best: NDArray[np.int64] = np.where(available, scores, -np.inf).argmax(axis=-1)
-    return best
-
-
-def epsilon_greedy(epsilon: float) -> Choose:
-    """With probability `epsilon`, per agent and step, a random available action, else the greedy one."""
-    if epsilon == 0:
-        return greedy
-
-    def choose(
-        scores: NDArray[np.float32], available: NDArray[np.bool_], rng: np.random.Generator
-    ) -> NDArray[np.int64]:
-        best = greedy(scores, available)
-        explore = rng.random(best.shape) < epsilon
-        return np.where(explore, random_actions(available, rng), best)
-
-    return choose
-
-
-def sampled(scores: NDArray[np.float32], available: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.int64]:
-    """An action drawn from the softmax of the scores over the available actions, by the Gumbel-max trick."""
-    return greedy(scores + rng.gumbel(size=scores.shape), available)
 
 
 class Collector:

@@ -28,10 +28,11 @@ from qredit.files import write_json
 from qredit.marl.adapters import make_environment
 from qredit.marl.algorithms import Problem, algorithm_of
 from qredit.marl.checkpoint import Counters, load_checkpoint, save_checkpoint
+from qredit.marl.choosing import Choose, epsilon_greedy, sampled
 from qredit.marl.metrics import Evaluation, MetricsLog
 from qredit.marl.mixers.credit import load_graph
 from qredit.marl.process import prepare_process
-from qredit.marl.rollout import Choose, Collector, epsilon_greedy, evaluate, sampled
+from qredit.marl.rollout import Collector, evaluate
 from qredit.marl.settings import TrainSettings
 from qredit.marl.statistics import area_under_curve
 from qredit.marl.streams import Stream, episode_seeds, generator

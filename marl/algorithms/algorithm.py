@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from qredit.credit import CreditGraph
     from qredit.marl.checkpoint import Counters
+    from qredit.marl.choosing import Choose
     from qredit.marl.environment import Sized
     from qredit.marl.replay import Episodes
     from qredit.marl.reward_scale import RewardScale
-    from qredit.marl.rollout import Choose
     from qredit.marl.settings import TrainSettings
 
 

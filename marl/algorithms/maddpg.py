@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from qredit.errors import ConfigurationError
 from qredit.marl.algorithms.algorithm import Learned, Problem
 from qredit.marl.algorithms.off_policy import OffPolicy
+from qredit.marl.choosing import Choose, sampled
 from qredit.marl.descent import ClippedAdam
 from qredit.marl.losses import greedy_actions, td_loss, td_targets
 from qredit.marl.mixers import StateScale
 from qredit.marl.networks import move_towards, values_at
 from qredit.marl.replay import taken
 from qredit.marl.reward_scale import RewardScale
-from qredit.marl.rollout import Choose, sampled
 from qredit.marl.streams import Stream, generator
 
 if TYPE_CHECKING:

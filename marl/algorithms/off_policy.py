@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from qredit.marl.algorithms.algorithm import Algorithm, Learned, Problem
+from qredit.marl.choosing import Choose, epsilon_greedy
 from qredit.marl.replay import Episodes, ReplayBuffer
-from qredit.marl.rollout import Choose, epsilon_greedy
 from qredit.marl.streams import Stream, generator
 
 if TYPE_CHECKING:

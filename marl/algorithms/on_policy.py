@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from qredit.credit import credit_weights, specialise
 from qredit.marl.algorithms.algorithm import Algorithm, Learned, Problem
+from qredit.marl.choosing import Choose, sampled
 from qredit.marl.descent import ClippedAdam
 from qredit.marl.reward_scale import RewardScale
-from qredit.marl.rollout import Choose, sampled
 from qredit.marl.streams import Stream, generator
 
 if TYPE_CHECKING:

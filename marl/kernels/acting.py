@@ -85,7 +85,39 @@ def _layer(weights: Floats, bias: Floats, inputs: Floats, outputs: Floats, recti
                 outputs[r, y] = max(outputs[r, y], np.float32(0))
 
 
+@kernel
+def explore(
+    scores: Floats,
+    available: NDArray[np.bool_],
+    numbers: NDArray[np.float64],
+    epsilon: float,
+    actions: NDArray[np.int64],
+) -> None:
+    """Choose actions `[B, N]`: with probability `epsilon` a random available one, else that with the largest score.
+
+    Args:
+        scores: of all actions, `[B, N, A]`.
+        available: which there are, `[B, N, A]`.
+        numbers: uniform random numbers; `[B * N]` that say who explores, then `[B * N * A]` whose largest wins.
+        epsilon: exploration rate.
+        actions: are written.
+    """
+    b_all, n_all, a_all = scores.shape
+    for b in range(b_all):
+        for i in range(n_all):
+            row = b * n_all + i
+            explores, ranks = numbers[row] < epsilon, (b_all * n_all) + row * a_all
+            chosen, highest = 0, -np.inf
+            for a in range(a_all):
+                if available[b, i, a]:
+                    rank = numbers[ranks + a] if explores else np.float64(scores[b, i, a])
+                    if rank > highest:
+                        chosen, highest = a, rank
+            actions[b, i] = chosen
+
+
 def compile_acting() -> None:
-    """Compile what scores actions, by scoring one."""
+    """Compile what scores and chooses actions, by doing so once."""
     one = np.zeros((1, 1), dtype=np.float32)
     scores_of(Layers(one, one, one, one, one, one), one, one.copy(), one.copy(), one.copy())
+    explore(one[None], np.ones((1, 1, 1), dtype=np.bool_), np.zeros(2), 0.5, np.zeros((1, 1), dtype=np.int64))

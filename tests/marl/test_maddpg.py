@@ -16,9 +16,9 @@ from qredit.layout import StateField, StateLayout
 from qredit.marl.algorithms import Problem, algorithm_of, maddpg
 from qredit.marl.algorithms.maddpg import MADDPG, JointCritic, gumbel_actions, gumbel_noise
 from qredit.marl.checkpoint import Counters
+from qredit.marl.choosing import sampled
 from qredit.marl.networks import AgentNetwork
 from qredit.marl.replay import Episodes
-from qredit.marl.rollout import sampled
 from qredit.marl.settings import TrainSettings
 
 N, A, S = 2, 3, 4

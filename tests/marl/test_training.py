@@ -21,8 +21,9 @@ from qredit.errors import ArtifactError, ConfigurationError, RunFolderError, Sto
 from qredit.files import write_atomic
 from qredit.marl import ALGORITHMS, make_environment, train
 from qredit.marl.algorithms import algorithm_named
+from qredit.marl.choosing import epsilon_greedy
 from qredit.marl.networks import AgentNetwork
-from qredit.marl.rollout import Collector, epsilon_greedy, evaluate
+from qredit.marl.rollout import Collector, evaluate
 from qredit.marl.settings import TrainSettings
 from qredit.marl.streams import Stream, episode_seeds, generator
 from qredit.marl.training import TrainResult
