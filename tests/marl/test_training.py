@@ -385,7 +385,7 @@ def test_updates_begin_once_there_is_a_batch_and_then_follow_every_collection(
     assert counters["episodes"] == 4 * counters["collections"]
 
 
-def test_no_two_updates_and_no_two_collections_draw_the_same_numbers(
+def test_no_two_updates_collections_or_evaluations_draw_the_same_numbers(
     small: TrainSettings, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[Stream, int, int]] = []
@@ -399,7 +399,7 @@ def test_no_two_updates_and_no_two_collections_draw_the_same_numbers(
     run = make_run()
     train(TASK, small, run)
     counters = notes(run)["counters"]
-    assert len(asked) == len(set(asked)) == counters["updates"] + counters["collections"]
+    assert len(asked) == len(set(asked)) == counters["updates"] + counters["collections"] + len(rows(run))
 
 
 # Playing
