@@ -8,9 +8,13 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+
+if TYPE_CHECKING:
+    from qredit.sandbox import Jail
 
 CAPABILITIES = frozenset({"bubblewrap", "docker", "lockdown", "make", "proc", "shellcheck", "uv", "virtualenv"})
 """What a machine may lack; `QREDIT_REQUIRE=lockdown,make` turns the skips of these into failures."""
@@ -122,12 +126,23 @@ def repository() -> Path:
 
 
 @pytest.fixture(scope="session")
-def lockdown(require: Require) -> None:
-    """For tests that open the `lockdown` jail."""
-    from qredit.sandbox.jails.jail import probe_jail
+def lockdown_jail(require: Require) -> Iterator[Jail]:
+    """One `lockdown` jail for all tests that need no jail of their own: it takes seconds to start."""
+    from qredit.errors import JailUnavailableError
+    from qredit.sandbox import open_jail
 
-    status = probe_jail("lockdown")
-    require("lockdown", None if status.available else status.detail)
+    try:
+        jail = open_jail("lockdown")
+    except JailUnavailableError as error:
+        require("lockdown", error.cause)
+        raise
+    with jail:
+        yield jail
+
+
+@pytest.fixture(scope="session")
+def lockdown(lockdown_jail: Jail) -> None:
+    """For tests that open a `lockdown` jail of their own: this machine can have it, since one is open."""
 
 
 def _require(capability: str, reason: str | None) -> None:

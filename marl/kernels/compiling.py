@@ -36,7 +36,7 @@ def threaded_kernel(function: Function) -> Function:
 
 
 def _compiled(function: Function, *, parallel: bool) -> Function:
-    folder = _folder()
+    folder = kernels_folder()
     before = _settings.CACHE_DIR
     # numba does not tell the two kinds of one function apart on disk, so each has its own place.
     _settings.CACHE_DIR = str(Path(folder, "threaded" if parallel else "single")) if folder else before
@@ -77,7 +77,7 @@ class _First(event.Listener):
 
 
 @functools.cache
-def _folder() -> str | None:
+def kernels_folder() -> str | None:
     """Where compiled kernels are kept, or `None` where that is impossible."""
     here = Path(__file__).parent
     files = sorted([*here.glob("*.py"), *(here.parent / "environments").glob("*.py")])  # whose constants are built in

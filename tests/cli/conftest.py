@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+import importlib
+import json
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,9 @@ import torch
 from typer.testing import CliRunner
 
 from qredit.cli.app import app
-from qredit.sandbox import Jail, open_jail
+from qredit.marl.engines.local import LocalEngine
+from qredit.marl.jobs import Job, JobProgress
+from qredit.sandbox import Jail
 from tests.agents.protocol_server import ProtocolServer, protocol_server
 from tests.cli import world
 from tests.cli.world import NoJail, Result
@@ -57,16 +61,29 @@ def fake_jail(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("qredit.sandbox.verify", world.fake_verify)
 
 
-@pytest.fixture(scope="session")
-def session_jail(lockdown: None) -> Iterator[Jail]:
-    """One real jail for all tests that need one: it takes seconds to start."""
-    with contextlib.closing(open_jail("lockdown")) as jail:
-        yield jail
+@pytest.fixture
+def jobs_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings run in this process, one after the other: a process for each takes seconds to load torch.
+
+    What the processes do besides is the matter of `tests/marl`; some tests of the commands start them all the same.
+    """
+
+    def run(
+        engine: LocalEngine, jobs: Sequence[Job], *, workers: int | None, on_progress: Callable[[JobProgress], None]
+    ) -> None:
+        for job in jobs:
+            module, _, function = job.work.partition(":")
+            work = getattr(importlib.import_module(module), function)
+            arguments = json.loads(json.dumps(dict(job.arguments)))
+            work(arguments, lambda done, total, job=job: on_progress(JobProgress(job.name, "running", done, total)))
+            on_progress(JobProgress(job.name, "finished", job.total, job.total))
+
+    monkeypatch.setattr(LocalEngine, "run", run)
 
 
 @pytest.fixture
-def real_jail(monkeypatch: pytest.MonkeyPatch, session_jail: Jail) -> Jail:
+def real_jail(monkeypatch: pytest.MonkeyPatch, lockdown_jail: Jail) -> Jail:
     """The commands use the session's jail and leave it open."""
     for module in ("checking", "fidelity", "opening", "transfer"):
-        monkeypatch.setattr(f"qredit.api.{module}.open_jail", lambda name, image: contextlib.nullcontext(session_jail))
-    return session_jail
+        monkeypatch.setattr(f"qredit.api.{module}.open_jail", lambda name, image: contextlib.nullcontext(lockdown_jail))
+    return lockdown_jail

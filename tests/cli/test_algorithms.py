@@ -73,6 +73,7 @@ def test_options_of_its_own(cli: Cli) -> None:
     assert "epochs" in wrong.error()["remedy"]
 
 
+@pytest.mark.usefixtures("jobs_here")
 def test_shares_of_one_train_as_the_teams_reward(cli: Cli, shares: Path) -> None:
     names = "ippo,ippo+rewards=shares"
     done = cli("compare", TASK, *QUICK, "--algorithms", names, "--seeds", "0", "--shares", shares, "--json")
@@ -86,6 +87,7 @@ def test_shares_of_one_train_as_the_teams_reward(cli: Cli, shares: Path) -> None
     assert cli("train", TASK, *QUICK, "--algorithm", "qllm", "--mixer", shares, "--json").code == 2
 
 
+@pytest.mark.usefixtures("jobs_here")
 def test_placebos_and_a_paper(cli: Cli, weights: Path) -> None:
     arguments = ("compare", TASK, *QUICK, "--algorithms", "vdn,qllm", "--seeds", "0", "--mixer", weights)
     done = cli(*arguments, "--placebos", "--paper", "paper", "--json")

@@ -237,7 +237,7 @@ def test_a_play_off_needs_an_environment(cli: Cli, my_task: Path, server: Protoc
     assert not (tmp_path / "runs").exists()
 
 
-@pytest.mark.usefixtures("real_jail")
+@pytest.mark.usefixtures("real_jail", "jobs_here")
 def test_a_play_off_shows_curves(cli: Cli, tmp_path: Path) -> None:
     """Two finalists and VDN train; the evaluator reads their curves; a resumed run trains nothing again."""
     curves: list[str] = []

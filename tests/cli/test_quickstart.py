@@ -82,7 +82,7 @@ def test_the_whole_path(cli: Cli, recorded: Path) -> None:
         assert word in done.out
 
 
-@pytest.mark.usefixtures("tiny", "no_jail")
+@pytest.mark.usefixtures("tiny", "no_jail", "jobs_here")
 def test_without_a_jail(cli: Cli, recorded: Path) -> None:
     """The banner stands at the start and at the end; the bundled graph is trained; the exit code is 0."""
     done = cli("quickstart", *TINY, "--json")
@@ -97,7 +97,7 @@ def test_without_a_jail(cli: Cli, recorded: Path) -> None:
     assert [p.name for p in Path("runs").iterdir()] == [f"compare-{TASK}-001"]
 
 
-@pytest.mark.usefixtures("tiny", "no_jail")
+@pytest.mark.usefixtures("tiny", "no_jail", "jobs_here")
 def test_without_a_jail_the_recorded_run_is_shown(cli: Cli, recorded: Path) -> None:
     done = cli("quickstart", *TINY)
     assert done.code == 0
@@ -114,7 +114,7 @@ def test_generate_needs_a_jail(cli: Cli) -> None:
     assert not Path("runs").exists()
 
 
-@pytest.mark.usefixtures("tiny", "real_jail")
+@pytest.mark.usefixtures("tiny", "real_jail", "jobs_here")
 def test_the_recording_that_ships(cli: Cli) -> None:
     done = cli("quickstart", *TINY)
     assert done.code == 0, done.err

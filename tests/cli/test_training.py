@@ -126,7 +126,7 @@ def test_a_mixer_for_another_layout(cli: Cli, my_task: Path, tmp_path: Path, com
 
 
 def test_compare_and_its_resume(cli: Cli, artifact: Path) -> None:
-    arguments = ("compare", TASK, *QUICK, "--algorithms", "vdn, qllm", "--seeds", "3", "--mixer", artifact)
+    arguments = ("compare", TASK, *QUICK, "--algorithms", "vdn, qllm", "--seeds", "2", "--mixer", artifact)
     done = cli(*arguments, "--json")
     assert done.code == 0, done.err
     data = done.json()

@@ -319,14 +319,21 @@ def statements(text: str) -> str:
     return ast.dump(ast.parse(text))
 
 
-@given(st.lists(st.sampled_from(STRANGE) | st.text(), max_size=6).map("".join))
-def test_a_strangers_text_stays_in_comments(text: str) -> None:
+WORDED = parse_graph(encoded(document()))
+FIELDS = (StateField("agent", (12,), "cells", 0, 9, "-"), StateField("rest", (9,), "cells", 0, 9, "-"))
+
+
+@pytest.fixture(scope="module")
+def quiet() -> str:
+    """The file where nobody says anything strange."""
+    return plain_torch(WORDED, StateLayout(FIELDS), ORIGIN).text
+
+
+@given(text=st.lists(st.sampled_from(STRANGE) | st.text(), max_size=6).map("".join))
+def test_a_strangers_text_stays_in_comments(quiet: str, text: str) -> None:
     """Whatever the task, units and meanings say, the code is the same, and every line of the file is ours."""
-    graph = parse_graph(encoded(document()))
-    fields = (StateField("agent", (12,), "cells", 0, 9, "-"), StateField("rest", (9,), "cells", 0, 9, "-"))
-    quiet = plain_torch(graph, StateLayout(fields), ORIGIN).text
-    strange = StateLayout(tuple(replace(f, unit=text, meaning=text) for f in fields))
-    loud = plain_torch(graph, strange, replace(ORIGIN, task=text)).text
+    strange = StateLayout(tuple(replace(f, unit=text, meaning=text) for f in FIELDS))
+    loud = plain_torch(WORDED, strange, replace(ORIGIN, task=text)).text
     assert statements(loud) == statements(quiet)
     assert tokenize.detect_encoding(BytesIO(loud.encode()).readline)[0] == "utf-8"
     assert all(c == "\n" or c.isprintable() for c in loud)

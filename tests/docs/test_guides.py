@@ -16,7 +16,7 @@ from qredit.api import load_subject
 from qredit.graphs.kinds import Assignment, Kind
 from qredit.marl.adapters import make_simulator
 from qredit.marl.environments.lbf import LevelBasedForaging
-from qredit.sandbox import Accepted, Rejected, open_jail
+from qredit.sandbox import Accepted, Jail, Rejected
 from tests.docs.test_readme import marked_blocks, run_blocks
 
 REWARD_ONLY = """
@@ -40,7 +40,7 @@ def written(guide: Path, name: str, folder: Path) -> ModuleType:
     return module
 
 
-def test_the_example_of_a_kind(repository: Path, tmp_path: Path) -> None:
+def test_the_example_of_a_kind(repository: Path, tmp_path: Path, lockdown_jail: Jail) -> None:
     """A reward for food that vanishes is the true reward of a board with one food."""
     [block] = marked_blocks((repository / "docs" / "generation.md").read_text())
     assert block.file is not None
@@ -49,9 +49,8 @@ def test_the_example_of_a_kind(repository: Path, tmp_path: Path) -> None:
     assignment = Assignment(load_subject("lbf-5x5-2p-1f"))
     scorer = kind.scorer(assignment)
     assert scorer is not None
-    with open_jail("lockdown") as jail:
-        accepted = kind.check(REWARD_ONLY, assignment, jail)
-        other = kind.check("def credit(state):\n    return state\n", assignment, jail)
+    accepted = kind.check(REWARD_ONLY, assignment, lockdown_jail)
+    other = kind.check("def credit(state):\n    return state\n", assignment, lockdown_jail)
     assert isinstance(accepted, Accepted)
     assert isinstance(other, Rejected)
     assert kind.measure(accepted, assignment).startswith("reward from 0.00 to")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from qredit.errors import ConfigurationError, UnknownNameError
 from qredit.graphs import GenerationResult, GenerationSettings, Job, generate
 from qredit.graphs.kinds import KINDS, Assignment, Kind, kind_named
 from qredit.probes import Probes
-from qredit.sandbox import Jail, open_jail
+from qredit.sandbox import Jail
 from qredit.subject import Subject
 from tests.graphs.support import LAYOUT, TASK, new_run, verdict
 
@@ -53,9 +53,8 @@ def subject() -> Subject:
 
 
 @pytest.fixture(scope="module")
-def jail() -> Iterator[Jail]:
-    with open_jail("lockdown") as opened:
-        yield opened
+def jail(lockdown_jail: Jail) -> Jail:
+    return lockdown_jail
 
 
 def write(kind: Kind, jail: Jail, run_root: Path, program: str) -> tuple[GenerationResult, ScriptedModel]:

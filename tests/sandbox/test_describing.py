@@ -342,8 +342,9 @@ def test_the_jail_holds_a_hostile_program_without_the_gate(
     case: Hostile, jail: Jail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What only shows Python's own insides may be a text; it holds nothing of the caller."""
-    monkeypatch.setattr("qredit.sandbox.describing.DESCRIBE_SECONDS", 2.0)
-    answer = describe(case.source, jail, gate=False)
+    with monkeypatch.context() as patch:
+        patch.setattr("qredit.sandbox.describing.DESCRIBE_SECONDS", 1.0)
+        answer = describe(case.source, jail, gate=False)
     if isinstance(answer, Described):
         assert case.fires & {"text", "recursion"}, answer.texts
         assert all(not fault_of(text) and CANARY not in text for text in answer.texts)

@@ -13,7 +13,7 @@ from torch import Tensor
 from qredit.credit.schema import Header
 from qredit.errors import ConfigurationError
 from qredit.layout import StateField, StateLayout
-from qredit.sandbox import Accepted, Jail, open_jail, verify
+from qredit.sandbox import Accepted, Jail, verify
 from qredit.sandbox.contract.check import check_contract
 
 N = 3
@@ -112,8 +112,7 @@ def judged(jail: Jail, n_agents: int = N) -> Accepted:
     return verdict
 
 
-def test_through_the_jail(lockdown: None) -> None:
-    with open_jail("lockdown") as jail:
-        assert [w for w in judged(jail).warnings if "exchangeable" in w] != []
-        with pytest.raises(ConfigurationError, match="said to run over the agents, of which there are 2"):
-            judged(jail, n_agents=2)
+def test_through_the_jail(lockdown_jail: Jail) -> None:
+    assert [w for w in judged(lockdown_jail).warnings if "exchangeable" in w] != []
+    with pytest.raises(ConfigurationError, match="said to run over the agents, of which there are 2"):
+        judged(lockdown_jail, n_agents=2)

@@ -6,14 +6,14 @@ job as a graph. Several expressions share one function, so that one jail serves 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 
 from qredit.credit import parse_graph
 from qredit.credit.opset import INTEGER_OPS, operations
-from qredit.sandbox import Accepted, Jail, open_jail, verify
+from qredit.sandbox import Accepted, Jail, verify
 from qredit.sandbox.gate.check import check_gate
 from qredit.sandbox.payloads import VerifyReport, VerifyRequest
 from tests.credit.build import document, encoded, named
@@ -213,10 +213,9 @@ GRAPHS: Mapping[str, tuple[Sequence[Any], Mapping[str, Any]]] = {
 
 
 @pytest.fixture(scope="module")
-def jail(lockdown: None) -> Iterator[Jail]:
+def jail(lockdown_jail: Jail) -> Jail:
     """One warm jail for all."""
-    with open_jail("lockdown") as jail:
-        yield jail
+    return lockdown_jail
 
 
 def chunks() -> list[tuple[str, ...]]:

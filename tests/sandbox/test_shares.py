@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import torch
 from qredit.credit import credit_weights, interpret, parse_graph, specialise
 from qredit.errors import ArtifactError, ConfigurationError, TaskFileError
 from qredit.layout import StateField, StateLayout
-from qredit.sandbox import Accepted, Jail, Rejected, Verdict, open_jail, verify
+from qredit.sandbox import Accepted, Jail, Rejected, Verdict, verify
 
 N, A = 2, 3
 LAYOUT = StateLayout(
@@ -36,9 +36,8 @@ NEARER = (
 
 
 @pytest.fixture(scope="module")
-def jail(lockdown: None) -> Iterator[Jail]:
-    with open_jail("lockdown") as jail:
-        yield jail
+def jail(lockdown_jail: Jail) -> Jail:
+    return lockdown_jail
 
 
 def judged(jail: Jail, source: str, **changes: Any) -> Verdict:
@@ -141,12 +140,16 @@ def test_a_state_with_the_name_of_a_transitions_field_is_told() -> None:
         taken.transition(N, A)
 
 
-def test_from_the_command_line_to_the_mixer_that_refuses_it(lockdown: None, tmp_path: Path) -> None:
+def test_from_the_command_line_to_the_mixer_that_refuses_it(
+    jail: Jail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from typer.testing import CliRunner
 
     from qredit.cli.app import app
     from qredit.marl.mixers import load_mixer
 
+    jails = {"lockdown": jail}
+    monkeypatch.setattr("qredit.api.checking.open_jail", lambda name, image: nullcontext(jails[name]))
     file, folder = tmp_path / "share.py", tmp_path / "artifact"
     file.write_text(body("return state[:, :2].abs() + (actions == 2).float() + 0.1"))
     sizes = ["--agents", "2", "--state-dim", "3", "--jail", "lockdown"]

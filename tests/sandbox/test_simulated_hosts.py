@@ -93,10 +93,10 @@ def host(missing: str, tmp_path: Path, **environment: str) -> dict[str, Any]:
     return found
 
 
-@pytest.fixture(autouse=True)
-def a_whole_host(require: Require, tmp_path: Path) -> None:
+@pytest.fixture(scope="module", autouse=True)
+def a_whole_host(require: Require, tmp_path_factory: pytest.TempPathFactory) -> None:
     """For machines that have what is then taken away."""
-    for name, (available, detail, _) in host("nothing", tmp_path)["states"].items():
+    for name, (available, detail, _) in host("nothing", tmp_path_factory.mktemp("whole"))["states"].items():
         if name != "docker":
             require(name, None if available else detail)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 
 from qredit.errors import ConfigurationError
 from qredit.layout import StateField, StateLayout, pack_transitions
-from qredit.sandbox import Accepted, Jail, Rejected, Verdict, open_jail, verify
+from qredit.sandbox import Accepted, Jail, Rejected, Verdict, verify
 
 N, A = 2, 3
 LAYOUT = StateLayout(
@@ -38,9 +37,8 @@ EQUAL = "def share(state, actions, next_state):\n    return state['cell'] * 0 + 
 
 
 @pytest.fixture(scope="module")
-def jail(lockdown: None) -> Iterator[Jail]:
-    with open_jail("lockdown") as jail:
-        yield jail
+def jail(lockdown_jail: Jail) -> Jail:
+    return lockdown_jail
 
 
 def judged(jail: Any, source: str, **changes: Any) -> Verdict:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,7 +16,7 @@ import torch
 from qredit.credit import interpret, parse_graph
 from qredit.errors import ConfigurationError, JailError
 from qredit.layout import StateField, StateLayout
-from qredit.sandbox import Accepted, Jail, Rejected, Verdict, open_jail, verify
+from qredit.sandbox import Accepted, Jail, Rejected, Verdict, verify
 from qredit.sandbox.jails.jail import JobResult
 from qredit.sandbox.payloads import TraceRefusal, VerifyReport, pack_graph
 from tests.credit.build import document, encoded
@@ -35,10 +35,9 @@ GOOD = HEAD + "    return x + 0.1\n"
 
 
 @pytest.fixture(scope="module")
-def jail(lockdown: None) -> Iterator[Jail]:
+def jail(lockdown_jail: Jail) -> Jail:
     """One jail for all tests here."""
-    with open_jail("lockdown") as jail:
-        yield jail
+    return lockdown_jail
 
 
 def check(source: str, jail: Jail, **changes: Any) -> Verdict:
