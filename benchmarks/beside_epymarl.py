@@ -5,7 +5,7 @@
 EPyMARL is run by whoever has it; this reads its curves from `FOLDER/<task>-<algorithm>-seed<k>.json`, each with `steps`
 and `returns` (undiscounted, summed over agents; of greedy actions, or for PPO of sampled ones, as EPyMARL evaluates
 it), and trains ours into `runs/beside-epymarl/`. What is finished is kept. `--ours own` trains with our defaults
-instead of EPyMARL's conventions.
+instead of EPyMARL's conventions, PPO with half their learning rate.
 
 Prints one JSON line per task and algorithm. The interval of the difference is a bootstrap over both sides' seeds.
 """
@@ -71,6 +71,8 @@ PPO = TrainSettings(
 """The target critic moves once per collection: after 4 passes of one minibatch each."""
 QMIX = replace(Q_LEARNING, own={"hypernet_input": "observations"})
 SETTINGS = {"qmix": QMIX, "vdn": Q_LEARNING, "ippo": PPO, "mappo": PPO}
+OWN = TrainSettings(total_steps=STEPS, evaluation_interval=FIRST, evaluation_episodes=50)
+OWN_RATES = {"qmix": OWN.learning_rate, "vdn": OWN.learning_rate, "ippo": 5e-4, "mappo": 5e-4}
 PAIRS = (
     ("mpe-spread-3", "qmix"),
     ("mpe-spread-3", "ippo"),
@@ -88,7 +90,7 @@ class Beside:
     task: str
     algorithm: str
     settings: str
-    """`epymarl`: its conventions; `own`: our defaults."""
+    """`epymarl`: its conventions; `own`: ours."""
     seeds_ours: int
     seeds_theirs: int
     area_ours: float
@@ -129,8 +131,7 @@ def train_ours(
     task: str, algorithm: str, seeds: Sequence[int], which: str, jobs: int | None
 ) -> list[NDArray[np.float64]]:
     """Our curves on the grid."""
-    own = TrainSettings(total_steps=STEPS, evaluation_interval=FIRST, evaluation_episodes=50)
-    settings = SETTINGS[algorithm] if which == "epymarl" else own
+    settings = SETTINGS[algorithm] if which == "epymarl" else replace(OWN, learning_rate=OWN_RATES[algorithm])
     folder = Path("runs") / "beside-epymarl" / f"{task}-{algorithm}-{which}"
     contender = Contender(algorithm, replace(settings, algorithm=algorithm))
     compare(load_task(task), [contender], seeds, Run(folder), jobs=jobs)
