@@ -65,4 +65,5 @@ def test_the_evaluation_episodes_stay_the_same_over_versions() -> None:
         "SAMPLED_EVALUATION": 10,
         "POLICY_NOISE": 11,
         "NEXT_ACTIONS": 12,
+        "GREEDY_EVALUATION": 13,
     }
