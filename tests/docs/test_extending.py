@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -77,7 +78,13 @@ class Entry:
 def register(monkeypatch: pytest.MonkeyPatch) -> Register:
     """Registers an object under an entry point group, as an installed package does."""
     entries: dict[str, list[Entry]] = {}
-    monkeypatch.setattr(importlib.metadata, "entry_points", lambda *, group: entries.get(group, []))
+    installed = importlib.metadata.entry_points
+
+    def entry_points(**asked: str) -> Iterable[Any]:
+        ours = entries.get(asked.get("group", ""))
+        return installed(**asked) if ours is None else ours
+
+    monkeypatch.setattr(importlib.metadata, "entry_points", entry_points)
 
     def add(group: str, name: str, thing: object) -> None:
         entries.setdefault(group, []).append(Entry(name, thing))
