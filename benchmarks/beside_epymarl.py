@@ -5,7 +5,7 @@
 EPyMARL is run by whoever has it; this reads its curves from `FOLDER/<task>-<algorithm>-seed<k>.json`, each with `steps`
 and `returns` (undiscounted, summed over agents; of greedy actions, or for PPO of sampled ones, as EPyMARL evaluates
 it), and trains ours into `runs/beside-epymarl/`. What is finished is kept. `--ours own` trains with our defaults
-instead of EPyMARL's conventions, PPO with half their learning rate.
+instead of EPyMARL's conventions.
 
 Prints one JSON line per task and algorithm. The interval of the difference is a bootstrap over both sides' seeds.
 """
@@ -72,7 +72,6 @@ PPO = TrainSettings(
 QMIX = replace(Q_LEARNING, own={"hypernet_input": "observations"})
 SETTINGS = {"qmix": QMIX, "vdn": Q_LEARNING, "ippo": PPO, "mappo": PPO}
 OWN = TrainSettings(total_steps=STEPS, evaluation_interval=FIRST, evaluation_episodes=50)
-OWN_RATES = {"qmix": OWN.learning_rate, "vdn": OWN.learning_rate, "ippo": 5e-4, "mappo": 5e-4}
 PAIRS = (
     ("mpe-spread-3", "qmix"),
     ("mpe-spread-3", "ippo"),
@@ -131,7 +130,7 @@ def train_ours(
     task: str, algorithm: str, seeds: Sequence[int], which: str, jobs: int | None
 ) -> list[NDArray[np.float64]]:
     """Our curves on the grid."""
-    settings = SETTINGS[algorithm] if which == "epymarl" else replace(OWN, learning_rate=OWN_RATES[algorithm])
+    settings = SETTINGS[algorithm] if which == "epymarl" else OWN
     folder = Path("runs") / "beside-epymarl" / f"{task}-{algorithm}-{which}"
     contender = Contender(algorithm, replace(settings, algorithm=algorithm))
     compare(load_task(task), [contender], seeds, Run(folder), jobs=jobs)

@@ -141,7 +141,7 @@ def _train_job(task: Task, contender: Contender, seed: int, folder: Path, wandb:
     mixer = contender.mixer_path
     record = {
         "task": _facts(task),
-        "training": {**dataclasses.asdict(settings), "own": dataclasses.asdict(algorithm.options(settings))},
+        "training": dataclasses.asdict(algorithm.complete(settings)),
         "mixer_sha256": None if mixer is None else load_artifact(mixer).manifest["files"].get(CREDIT_GRAPH),
     }
     arguments = {

@@ -192,7 +192,8 @@ def check_comparable(contenders: Sequence[Contender], seeds: Sequence[int]) -> N
 
 def shared_settings(contender: Contender) -> dict[str, Any]:
     """The settings that all contenders of its family must have in common."""
-    settings = as_read(dataclasses.asdict(contender.settings))
+    algorithm = algorithm_named(contender.settings.algorithm)
+    settings = as_read(dataclasses.asdict(algorithm.complete(contender.settings)))
     return {name: value for name, value in settings.items() if name not in VARIABLE}
 
 

@@ -36,7 +36,7 @@ class Learner:
         self.target.requires_grad_(False)
         self.reward_scale = RewardScale()
         self._settings = settings
-        self.optimiser = ClippedAdam(self.online, learning_rate=settings.learning_rate, clip=settings.gradient_clip)
+        self.optimiser = ClippedAdam(self.online, learning_rate=settings.step_size(), clip=settings.gradient_clip)
 
     def update(self, episodes: Episodes, environment_steps: int = 0) -> Tensor:
         """Take one step on a batch of episodes; returns the loss, a scalar that nobody has waited for."""

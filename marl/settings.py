@@ -39,8 +39,9 @@ class TrainSettings:
     """Mixing networks: their width."""
     hypernet_size: int = 64
     """Mixing networks: width of their hypernetworks."""
-    learning_rate: float = 1e-3
-    """Step size of Adam."""
+    learning_rate: float | None = None
+    """Step size of Adam; by default 0.001, and 0.0005 for algorithms that learn on-policy: with more they break down on
+    some seeds (`docs/log.md`)."""
     gamma: float = 0.99
     """Discount per environment step."""
     epsilon_start: float = 1.0
@@ -105,7 +106,6 @@ class TrainSettings:
             "hidden_size",
             "mixing_size",
             "hypernet_size",
-            "learning_rate",
             "epsilon_anneal_steps",
             "credit_anneal_steps",
             "target_update_interval",
@@ -115,6 +115,8 @@ class TrainSettings:
             "checkpoint_interval",
         )
         problems = [f"`{n}` is {getattr(self, n)}, it must be above 0" for n in positive if not getattr(self, n) > 0]
+        if self.learning_rate is not None and not self.learning_rate > 0:
+            problems.append(f"`learning_rate` is {self.learning_rate}, it must be above 0")
         shares = ["gamma", "epsilon_start", "epsilon_end", "evaluation_epsilon", "target_update_tau", "credit_strength"]
         shares += ["credit_strength_end"] if self.credit_strength_end is not None else []
         problems += [f"`{n}` is {getattr(self, n)}, not in [0, 1]" for n in shares if not 0 <= getattr(self, n) <= 1]
@@ -124,6 +126,12 @@ class TrainSettings:
             problems.append(f"`buffer_episodes` is {self.buffer_episodes}, less than one batch or one collection")
         if problems:
             raise ConfigurationError("training settings", cause="; ".join(problems), remedy="Correct these settings.")
+
+    def step_size(self, *, on_policy: bool = False) -> float:
+        """Step size of Adam, for what learns on-policy or from replay."""
+        if self.learning_rate is not None:
+            return self.learning_rate
+        return 5e-4 if on_policy else 1e-3
 
     def epsilon(self, environment_steps: int) -> float:
         """Exploration rate after so many environment steps."""

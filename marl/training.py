@@ -114,6 +114,7 @@ class Training:
 
     def __init__(self, task: Task, settings: TrainSettings, folder: Path, mixer_path: Path | None) -> None:
         kind = algorithm_of(settings, has_credit=mixer_path is not None)
+        settings = kind.complete(settings)
         prepare_process()
         torch.manual_seed(settings.seed)
         self._device = _device(settings.device)
@@ -127,7 +128,7 @@ class Training:
             _check_sizes(graph, self._environment, mixer_path)
         self._algorithm = kind(Problem(self._environment, settings, self._device, graph))
         self._collector = Collector(self._environment, self._algorithm.actor, self._device)
-        self._identity = _identity(task, settings, kind.options(settings), mixer_path)
+        self._identity = _identity(task, settings, mixer_path)
         self._counters = Counters()
         self._evaluations: tuple[Evaluation, ...] = ()
         self._loss = torch.tensor(self._counters.loss)
@@ -256,12 +257,12 @@ def _check_sizes(graph: CreditGraph, environment: BatchedEnvironment, path: Path
         )
 
 
-def _identity(task: Task, settings: TrainSettings, options: Any, mixer_path: Path | None) -> dict[str, Any]:
+def _identity(task: Task, settings: TrainSettings, mixer_path: Path | None) -> dict[str, Any]:
     """What a checkpoint must have been made with, as it is read from one."""
     graph = None if mixer_path is None else load_artifact(mixer_path).manifest["files"].get(CREDIT_GRAPH)
     identity: dict[str, Any] = {
         "task": task.model_dump(mode="json", exclude={"title", "description", "goal", "reward"}),
-        "training": {**asdict(settings), "own": asdict(options)},
+        "training": asdict(settings),
         "mixer_sha256": graph,
     }
     as_read: dict[str, Any] = json.loads(json.dumps(identity))

@@ -131,6 +131,16 @@ class Algorithm(ABC):
                 )
         return cls.Options(**settings.own)
 
+    @classmethod
+    def complete(cls, settings: TrainSettings) -> TrainSettings:
+        """The settings with all that they leave to the algorithm, as a record needs them.
+
+        Raises:
+            UnknownNameError, ConfigurationError: as of `options`.
+        """
+        own = dataclasses.asdict(cls.options(settings))
+        return dataclasses.replace(settings, learning_rate=settings.step_size(on_policy=cls.on_policy), own=own)
+
     @property
     @abstractmethod
     def networks(self) -> Mapping[str, nn.Module]:

@@ -68,7 +68,7 @@ class MADDPG(OffPolicy):
         self.critic.to(problem.device)
         self.target_actor = deepcopy(self.actor).requires_grad_(False)
         self.target_critic = deepcopy(self.critic).requires_grad_(False)
-        rate, clip = settings.learning_rate, settings.gradient_clip
+        rate, clip = settings.step_size(), settings.gradient_clip
         self.actor_optimiser = ClippedAdam(self.actor, learning_rate=rate, clip=clip)
         self.critic_optimiser = ClippedAdam(self.critic, learning_rate=rate, clip=clip)
         self._reward_scale = RewardScale()

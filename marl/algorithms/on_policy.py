@@ -83,7 +83,7 @@ class OnPolicy(Algorithm):
 
     def make_optimisers(self, critic: nn.Module) -> None:
         """Give the actor and a critic an optimiser each, once both are made."""
-        rate, clip = self.settings.learning_rate, self.settings.gradient_clip
+        rate, clip = self.settings.step_size(on_policy=True), self.settings.gradient_clip
         self.actor_optimiser = ClippedAdam(self.actor, learning_rate=rate, clip=clip)
         self.critic_optimiser = ClippedAdam(critic, learning_rate=rate, clip=clip)
 

@@ -97,11 +97,16 @@ def test_placebos_follow_those_who_mix_with_weights() -> None:
 
 def test_families_are_compared_within_themselves() -> None:
     """PPO may learn at another rate than Q-learning; two of one family may not."""
-    check_comparable([parsed("vdn"), parsed("ippo+learning_rate=0.0005")], [0])
+    check_comparable([parsed("vdn"), parsed("ippo+learning_rate=0.0001")], [0])
     with pytest.raises(ConfigurationError, match="`learning_rate`"):
-        check_comparable([parsed("mappo"), parsed("ippo+learning_rate=0.0005")], [0])
+        check_comparable([parsed("mappo"), parsed("ippo+learning_rate=0.0001")], [0])
     with pytest.raises(ConfigurationError, match="`learning_rate`"):
         check_comparable([parsed("vdn"), parsed("qllm+learning_rate=0.0005")], [0])
+
+
+def test_a_default_counts_as_its_value() -> None:
+    check_comparable([parsed("mappo"), parsed("ippo+learning_rate=0.0005")], [0])
+    check_comparable([parsed("vdn"), parsed("qmix+learning_rate=0.001")], [0])
 
 
 def test_credit_may_vary_within_a_family() -> None:

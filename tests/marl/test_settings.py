@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from qredit.errors import ConfigurationError
+from qredit.marl.algorithms import algorithm_named
 from qredit.marl.settings import TrainSettings
 
 POSITIVE = [
@@ -64,6 +65,13 @@ def test_the_ends_of_a_share_are_accepted(name: str, value: float) -> None:
 def test_a_learning_rate_that_is_no_number_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="`learning_rate`"):
         TrainSettings(learning_rate=math.nan)
+
+
+@pytest.mark.parametrize(("algorithm", "rate"), [("qmix", 1e-3), ("maddpg", 1e-3), ("mappo", 5e-4), ("coma", 5e-4)])
+def test_the_learning_rate_is_the_algorithms_own_unless_it_is_given(algorithm: str, rate: float) -> None:
+    complete = algorithm_named(algorithm).complete
+    assert complete(TrainSettings(algorithm=algorithm)).learning_rate == rate
+    assert complete(TrainSettings(algorithm=algorithm, learning_rate=0.02)).learning_rate == 0.02
 
 
 def test_a_negative_seed_is_refused() -> None:

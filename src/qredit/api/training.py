@@ -67,7 +67,7 @@ def train(
     artifact = None if mixer is None else find_mixer(mixer, task)
     record = {
         "task": task.model_dump(mode="json"),
-        "training": {**asdict(settings), "own": asdict(algorithm.options(settings))},
+        "training": asdict(algorithm.complete(settings)),
         "mixer_sha256": None if artifact is None else artifact.manifest["files"][CREDIT_GRAPH],
     }
     run = open_run(resume, kind="train") if resume else create_run("train", f"{task.name}-{settings.algorithm}", record)
