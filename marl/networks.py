@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from qredit.marl.recurrence import GRU
 from qredit.marl.replay import taken
 
 
@@ -30,8 +31,8 @@ class AgentNetwork(nn.Module):
         # The one-hot agent number times a weight matrix is a row of it: an embedding, added to the first layer.
         self.identity = nn.Parameter(torch.empty(n_agents, hidden_size))
         nn.init.uniform_(self.identity, -(observation_size**-0.5), observation_size**-0.5)
-        self.memory: nn.GRU | nn.Linear
-        self.memory = nn.GRU(hidden_size, hidden_size) if recurrent else nn.Linear(hidden_size, hidden_size)
+        self.memory: GRU | nn.Linear
+        self.memory = GRU(hidden_size, hidden_size) if recurrent else nn.Linear(hidden_size, hidden_size)
         self.head = nn.Linear(hidden_size, n_actions)
 
     def forward(self, observations: Tensor, hidden: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
@@ -46,7 +47,7 @@ class AgentNetwork(nn.Module):
         """
         steps, batch, n_agents, _ = observations.shape
         x = torch.relu(self.encoder(observations) + self.identity)  # [T, B, N, H]
-        if isinstance(self.memory, nn.GRU):
+        if isinstance(self.memory, GRU):
             sequence, hidden = self.memory(x.reshape(steps, batch * n_agents, -1), hidden)
             x = sequence.reshape(steps, batch, n_agents, -1)
         else:

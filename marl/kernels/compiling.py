@@ -30,20 +30,32 @@ def kernel(function: Function) -> Function:
     return _compiled(function, parallel=False)
 
 
+def fused_kernel(function: Function) -> Function:
+    """Compile a function for one thread, in which `a * b + c` may be rounded once, where the processor can do that.
+
+    Faster, and its last bit depends on the machine: for what learns, never for worlds.
+    """
+    return _compiled(function, parallel=False, fused=True)
+
+
 def threaded_kernel(function: Function) -> Function:
     """Compile a function whose `prange` loops run on several threads (`numba.set_num_threads`)."""
     return _compiled(function, parallel=True)
 
 
-def _compiled(function: Function, *, parallel: bool) -> Function:
+def _compiled(function: Function, *, parallel: bool, fused: bool = False) -> Function:
     folder = kernels_folder()
     before = _settings.CACHE_DIR
     # numba does not tell the two kinds of one function apart on disk, so each has its own place.
     _settings.CACHE_DIR = str(Path(folder, "threaded" if parallel else "single")) if folder else before
     try:
-        compiled: Any = numba.njit(cache=folder is not None, nogil=True, parallel=parallel, error_model="numpy")(
-            function
-        )
+        compiled: Any = numba.njit(
+            cache=folder is not None,
+            nogil=True,
+            parallel=parallel,
+            error_model="numpy",
+            fastmath={"contract"} if fused else False,
+        )(function)
     finally:
         _settings.CACHE_DIR = before  # it is numba's for the whole process, and not ours
     return cast(Function, compiled)

@@ -13,6 +13,9 @@ from qredit.artifact import CREDIT_GRAPH, load_artifact
 from qredit.credit import CreditGraph, apply_form, credit_weights, parse_graph, specialise, weighted_sum
 from qredit.errors import ArtifactError
 
+STATES_TOGETHER = 1024
+"""A large function needs up to 100 kB per state while it runs."""
+
 
 class CreditMixer(nn.Module):
     """`Q_tot = sum_i f_w^i(s) Q_i + f_b(s)` with a fixed, verified credit function; it has no parameters.
@@ -67,9 +70,15 @@ class CreditMixer(nn.Module):
         header = self.graph.header
         if header.form == "general":
             raise ValueError("the general form has no outputs without the agents' values")
+        rows = states.reshape(-1, header.state_size)
         with torch.no_grad():
-            raw = self._run(state=states.reshape(-1, header.state_size), agents_q=None)
-            return torch.cat([credit_weights(header, raw), *raw[1:]], dim=-1).reshape(*states.shape[:-1], -1)
+            parts = [self._outputs(part) for part in torch.split(rows, STATES_TOGETHER)]
+            return torch.cat(parts).reshape(*states.shape[:-1], self.output_size)
+
+    def _outputs(self, states: Tensor) -> Tensor:
+        """`[B, C]` of `[B, S]`."""
+        raw = self._run(state=states, agents_q=None)
+        return torch.cat([credit_weights(self.graph.header, raw), *raw[1:]], dim=-1)
 
     def mix(self, agent_qs: Tensor, outputs: Tensor) -> Tensor:
         """`Q_tot [..., 1]` of `agent_qs [..., N]` and `outputs [..., C]`; the very numbers of `forward`."""

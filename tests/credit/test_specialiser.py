@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
+import weakref
 from typing import Any
 
 import pytest
 import torch
 
-from qredit.credit import interpret, parse_graph, specialise
+from qredit.credit import interpret, parse_graph, specialise, specialiser
 from qredit.credit.simplify import gradient_carriers, simplify
 from tests.credit.build import HEADER, document, encoded
 from tests.credit.corpus import agents_q, states
@@ -53,6 +54,28 @@ def test_a_gradient_flows_through_floats_only() -> None:
     assert {0, 3, 10, 11, 12, 16, 20} <= carriers
     assert not carriers & {2, 4, 5, 14, 15, 17, 18, 19}
     assert gradient_carriers(graph, frozenset({"agents_q"})) == set()
+
+
+def test_what_no_step_reads_any_more_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand operations on thousands of states would take gigabytes otherwise."""
+    depth = 40
+    nodes = [node("aten.exp.default", "n0"), *(node("aten.sin.default", f"n{10 + k}") for k in range(depth))]
+    graph = parse_graph(encoded(document(nodes, outputs=[f"n{10 + depth}"])))
+    made: list[weakref.ref[torch.Tensor]] = []
+    alive: list[int] = []
+
+    def sine(x: torch.Tensor) -> torch.Tensor:
+        alive.append(sum(one() is not None for one in made))
+        result = x.sin()
+        made.append(weakref.ref(result))
+        return result
+
+    monkeypatch.setattr(specialiser, "_FAST", {"sin": sine})
+    state = states(4)
+    (found,) = specialise(graph)(state=state)
+    assert torch.equal(found, interpret(graph, state=state)[0])
+    assert len(alive) == depth
+    assert max(alive) <= 1
 
 
 def test_results_are_equal_whoever_calls_first() -> None:

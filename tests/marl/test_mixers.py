@@ -19,6 +19,7 @@ from qredit.errors import ArtifactError
 from qredit.layout import StateField, StateLayout
 from qredit.marl import load_mixer
 from qredit.marl.mixers import CreditMixer, QMixer, Steps, VDNMixer
+from qredit.marl.mixers.credit import STATES_TOGETHER
 from qredit.marl.mixers.qmix import QMixerOfObservations
 from qredit.marl.replay import Episodes
 
@@ -256,6 +257,14 @@ def test_credit_of_any_number_of_leading_dimensions(graphs: type[Graphs]) -> Non
     assert mixer.credit(states).shape == (4, 3, N)
     assert torch.equal(mixer.credit(states[0]), mixer.credit(states)[0])
     assert mixer.credit(states[0, 0]).shape == (N,)
+
+
+@pytest.mark.parametrize("states", [2 * STATES_TOGETHER + 3, 0])
+def test_credit_of_many_states_and_of_none(states: int, graphs: type[Graphs]) -> None:
+    mixer = CreditMixer(graphs(N, S).first_numbers())
+    many = torch.arange(states * S, dtype=torch.float32).reshape(states, S)
+    weights = many[:, :N]
+    assert torch.allclose(mixer.credit(many), N * weights / weights.sum(dim=1, keepdim=True))
 
 
 def test_a_credit_function_has_no_parameters_and_nothing_to_save(graphs: type[Graphs]) -> None:

@@ -71,6 +71,7 @@ class _Program:
         self.slots: dict[Ref, int] = {}
         self.template: list[Any] = []
         self.steps: list[tuple[Step, int]] = []
+        self.reads: list[tuple[int, ...]] = []
         self.inputs = [(str(name), self.slot(Ref(name))) for name in graph.header.inputs]
         for index, constant in enumerate(graph.constants):
             self.template[self.slot(Ref("constant", index))] = constant_tensor(constant, device)
@@ -78,13 +79,16 @@ class _Program:
         for index, node in simplified.nodes.items():
             self.add(Ref("node", index), node, device, fixed)
         self.outputs = [self.read(ref) for ref in simplified.outputs]
+        self.last_reads = self.find_last_reads()
 
     def run(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
         slots = self.template.copy()
         for name, slot in self.inputs:
             slots[slot] = inputs[name]
-        for step, slot in self.steps:
+        for (step, slot), last_read in zip(self.steps, self.last_reads, strict=True):
             slots[slot] = step(slots)
+            for done in last_read:  # memory that is free again is still in the cache
+                slots[done] = None
         return tuple(slots[slot] for slot in self.outputs)
 
     def slot(self, ref: Ref) -> int:
@@ -97,7 +101,7 @@ class _Program:
         """The slot of a value; one result out of several gets a slot and a step of its own."""
         if ref.item is not None and ref not in self.slots:
             whole, item = self.slots[Ref("node", ref.index)], ref.item
-            self.steps.append((lambda slots: slots[whole][item], self.slot(ref)))
+            self.append(lambda slots: slots[whole][item], ref, [whole])
         return self.slots[ref]
 
     def add(self, ref: Ref, node: Node, device: torch.device, fixed: set[Ref]) -> None:
@@ -106,7 +110,20 @@ class _Program:
             fixed.add(ref)
         else:
             step = self.bound(node, device)  # may add steps that take one result out of several
-            self.steps.append((step, self.slot(ref)))
+            self.append(step, ref, [self.slots[r] for r in references(node)])
+
+    def append(self, step: Step, ref: Ref, reads: Sequence[int]) -> None:
+        self.steps.append((step, self.slot(ref)))
+        self.reads.append(tuple(reads))
+
+    def find_last_reads(self) -> list[list[int]]:
+        """Slots that no step after it reads, for each step; constants and outputs stay."""
+        seen = {slot for slot, value in enumerate(self.template) if value is not None} | set(self.outputs)
+        found: list[list[int]] = []
+        for reads in reversed(self.reads):
+            found.append([slot for slot in dict.fromkeys(reads) if slot not in seen])
+            seen.update(reads)
+        return found[::-1]
 
     def fixed_value(self, ref: Ref) -> Any:
         value = self.template[self.slots[Ref(ref.kind, ref.index)]]
