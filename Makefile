@@ -6,7 +6,7 @@
 
 # Not from the environment: `make clean` deletes it.
 VENV = .venv
-WORKERS ?= 2
+WORKERS ?= 3
 PYTHON ?=
 TORCH ?= auto
 TORCH_INDEX ?=
@@ -23,7 +23,7 @@ INSTALL_INPUTS = pyproject.toml constraints.txt scripts/install.sh
 
 help:
 	@echo 'make quickstart   install, then generate a credit function, train and compare: no key, no GPU'
-	@echo 'make test         the whole test suite (WORKERS=2 processes)'
+	@echo 'make test         the whole test suite (WORKERS=3 processes; some of them wait now and then)'
 	@echo 'make parity       compiled worlds in lockstep with the official ones (PARITY_STEPS=100000 per configuration)'
 	@echo 'make install      only install, into $(VENV); a second run does nothing'
 	@echo 'make lint         ruff check, ruff format --check, shellcheck where it is installed'
@@ -48,7 +48,7 @@ test: $(DEV_STAMP)
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 parity: $(DEV_STAMP)
-	@PARITY_STEPS=$(PARITY_STEPS) $(BIN)/python -m pytest -n $(WORKERS) -s tests/marl/kernels -k lockstep
+	@PARITY_STEPS=$(PARITY_STEPS) $(BIN)/python -m pytest -n $(WORKERS) -s tests/marl/kernels -k "lockstep or threads"
 
 lint: $(DEV_STAMP)
 	@$(BIN)/ruff check .

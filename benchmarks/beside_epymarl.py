@@ -1,10 +1,11 @@
 """Ours beside EPyMARL: the same settings, its conventions switched on, areas under the learning curves.
 
-    python benchmarks/beside_epymarl.py --theirs FOLDER [--only qmix] [--seeds 0-4] [--jobs 2] [--ours own|epymarl]
+    python benchmarks/beside_epymarl.py [--theirs FOLDER] [--only qmix] [--seeds 0-4] [--jobs 2] [--ours own|epymarl]
 
-EPyMARL is run by whoever has it; this reads its curves from `FOLDER/<task>-<algorithm>-seed<k>.json`, each with `steps`
-and `returns` (undiscounted, summed over agents; of greedy actions, or for PPO of sampled ones, as EPyMARL evaluates
-it), and trains ours into `runs/beside-epymarl/`. What is finished is kept. `--ours own` trains with our defaults
+EPyMARL is run by whoever has it; this reads its curves from `FOLDER/<task>-<algorithm>-seed<k>.json`, by default those
+of `docs/results/epymarl/`, each with `steps` and `returns` (undiscounted, summed over agents, the last step's reward
+included, which its wrapper of PettingZoo leaves out; of greedy actions, or for PPO of sampled ones, as EPyMARL
+evaluates it), and trains ours into `runs/beside-epymarl/`. What is finished is kept. `--ours own` trains with our defaults
 instead of EPyMARL's conventions.
 
 Prints one JSON line per task and algorithm. The interval of the difference is a bootstrap over both sides' seeds.
@@ -30,6 +31,7 @@ from qredit.marl.statistics import area_under_curve, on_grid
 from qredit.runs import Run
 from qredit.task import load_task
 
+THEIRS = Path(__file__).parents[1] / "docs" / "results" / "epymarl"
 STEPS = 200_000
 FIRST = 10_000
 """EPyMARL's first evaluation with a meaning."""
@@ -109,7 +111,7 @@ class Beside:
 def main() -> None:
     """Train what is missing, and print the lines."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--theirs", type=Path, required=True)
+    parser.add_argument("--theirs", type=Path, default=THEIRS)
     parser.add_argument("--only", default="")
     parser.add_argument("--seeds", default="0-4")
     parser.add_argument("--jobs", type=int, default=None)

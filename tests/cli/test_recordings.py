@@ -14,6 +14,8 @@ from tests.cli.conftest import Cli
 from tests.cli.world import QUICK
 
 RECORDED = sorted(path.parent for path in (ROOM / "recordings").glob("*/recording.jsonl"))
+NUMBER = re.compile(r"\d+\.\d+")
+ROUNDING = 0.02
 TRANSFERRED = sorted(path.parent for path in (ROOM / "transferred").glob("*/artifact.json"))
 
 
@@ -23,13 +25,29 @@ def test_a_recording_replays(cli: Cli, folder: Path) -> None:
     artifact = load_artifact(folder / "artifact")
     done = cli("generate", folder.name, "--model", "replay", "--json")
     assert done.code == 0, done.err
-    assert re.search(r"\b0 of \d+ prompts differ from the recording", done.err)
     found = done.json()
+    if not re.search(r"\b0 of \d+ prompts differ from the recording", done.err):
+        assert_same_but_for_rounding(prompts(folder), prompts(Path(found["run"])))
     assert (found["chosen"], found["payload_sha256"]) == (
         artifact.manifest["chosen"],
         artifact.manifest["checks"]["payload_sha256"],
     )
-    assert found["score"] == artifact.manifest["score"]
+    assert found["score"] == pytest.approx(artifact.manifest["score"], abs=ROUNDING)
+
+
+def prompts(folder: Path) -> dict[str, str]:
+    """What each answered call of a run was asked, by its place in the run."""
+    trace = map(json.loads, (folder / "trace.jsonl").read_text().splitlines())
+    return {one["id"]: json.dumps(one["gen_ai.input.messages"]) for one in trace if "gen_ai.input.messages" in one}
+
+
+def assert_same_but_for_rounding(expected: dict[str, str], found: dict[str, str]) -> None:
+    """Where two agents' credits are nearly the same, another processor ranks them otherwise, and a score moves a bit."""
+    assert expected.keys() == found.keys()
+    for place, text in expected.items():
+        assert NUMBER.sub("#", found[place]) == NUMBER.sub("#", text), place
+        numbers = [[float(n) for n in NUMBER.findall(one)] for one in (found[place], text)]
+        assert numbers[0] == pytest.approx(numbers[1], abs=ROUNDING), place
 
 
 @pytest.mark.usefixtures("real_jail")

@@ -178,6 +178,7 @@ def test_who_has_ended_stays_as_it_is() -> None:
     assert (batch.save(0), batch.save(1)) == (ended, before)
 
 
+@pytest.mark.skipif(not LONG, reason="`make parity` does it: compiling for several threads takes 40 s")
 @pytest.mark.skipif(usable_threads() < 2, reason="this process may use one core")
 def test_several_threads_play_the_same_episodes() -> None:
     simulator = world("throng")
