@@ -1,11 +1,11 @@
 """Ours beside EPyMARL: the same settings, its conventions switched on, areas under the learning curves.
 
-    python benchmarks/beside_epymarl.py [--theirs FOLDER] [--only qmix] [--seeds 0-4] [--jobs 2] [--ours own|epymarl]
+    python benchmarks/beside_epymarl.py [--theirs FOLDER] [--only qmix] [--seeds 0-4] [--jobs 2] [--ours own]
 
 EPyMARL is run by whoever has it; this reads its curves from `FOLDER/<task>-<algorithm>-seed<k>.json`, by default those
-of `docs/results/epymarl/`, each with `steps` and `returns` (undiscounted, summed over agents, the last step's reward
+of `docs/results/epymarl/`, each with `steps` and `returns`: undiscounted, summed over agents, the last step's reward
 included, which its wrapper of PettingZoo leaves out; of greedy actions, or for PPO of sampled ones, as EPyMARL
-evaluates it), and trains ours into `runs/beside-epymarl/`. What is finished is kept. `--ours own` trains with our defaults
+evaluates it. Trains ours into `runs/beside-epymarl/`. What is finished is kept. `--ours own` trains with our defaults
 instead of EPyMARL's conventions.
 
 Prints one JSON line per task and algorithm. The interval of the difference is a bootstrap over both sides' seeds.

@@ -42,7 +42,7 @@ def prompts(folder: Path) -> dict[str, str]:
 
 
 def assert_same_but_for_rounding(expected: dict[str, str], found: dict[str, str]) -> None:
-    """Where two agents' credits are nearly the same, another processor ranks them otherwise, and a score moves a bit."""
+    """Where two agents' credits are nearly equal, another processor ranks them otherwise, and a score moves a bit."""
     assert expected.keys() == found.keys()
     for place, text in expected.items():
         assert NUMBER.sub("#", found[place]) == NUMBER.sub("#", text), place
