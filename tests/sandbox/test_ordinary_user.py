@@ -23,8 +23,10 @@ import numpy as np
 import pytest
 
 from qredit.errors import JailUnavailableError
+from qredit.marl.adapters import compile_ahead
 from qredit.marl.kernels.compiling import kernels_folder
 from qredit.sandbox.jails.lockdown import require_support
+from qredit.task import load_task
 from tests.conftest import Require
 from tests.docs.test_readme import marked_blocks
 
@@ -228,7 +230,8 @@ def test_check_accepts_and_rejects(user: User, jail: str, require: Require) -> N
 
 
 def lend_kernels(user: User) -> None:
-    """Copy what is compiled already: for the user it would take longer than all the rest, and `marl` tests it."""
+    """Compile for all tests, and copy it: for the user it would take longer than all the rest."""
+    compile_ahead(load_task("lbf-5x5-2p-1f"), lambda: None)
     compiled = kernels_folder()
     if compiled is not None:
         theirs = user.folder / ".cache" / "qredit" / "kernels" / Path(compiled).name
