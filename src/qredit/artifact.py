@@ -20,6 +20,7 @@ MANIFEST = "artifact.json"
 CREDIT_GRAPH = "credit.graph.json"
 FILE_NAMES = frozenset(
     {CREDIT_GRAPH, "credit.py", "describe.py", "texts.json", "program.py", "payload.json", "CARD.md", "layout.json"}
+    | {"potentials.safetensors"}
 )
 SIZE_LIMIT = 16_000_000
 BUNDLED = Path(__file__).parent / "prompts"

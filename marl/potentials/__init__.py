@@ -1,0 +1,23 @@
+"""Potentials: state-scoring models that rankings teach, and the individual rewards that follow from them (LCA)."""
+
+from qredit.marl.potentials.encoding import EgoEncoding
+from qredit.marl.potentials.files import load_potentials, save_potentials
+from qredit.marl.potentials.fitting import Fit, FitSettings, fit_potentials
+from qredit.marl.potentials.losses import preference_loss, probability_better
+from qredit.marl.potentials.model import Potentials
+from qredit.marl.potentials.rankings import Rankings
+from qredit.marl.potentials.rewards import PotentialReward
+
+__all__ = [
+    "EgoEncoding",
+    "Fit",
+    "FitSettings",
+    "PotentialReward",
+    "Potentials",
+    "Rankings",
+    "fit_potentials",
+    "load_potentials",
+    "preference_loss",
+    "probability_better",
+    "save_potentials",
+]

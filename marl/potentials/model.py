@@ -1,0 +1,79 @@
+"""State-scoring models `sigma`: one per group of agents that have the same task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from qredit.errors import ConfigurationError
+from qredit.layout import StateLayout
+from qredit.marl.potentials.encoding import EgoEncoding
+
+MOST_HIDDEN = 4096
+"""A stranger's file must not ask for all memory."""
+
+
+class Potentials(nn.Module):
+    """`sigma^i(o^i)` for all agents.
+
+    The paper gives no sizes: two hidden layers of tanh are our choice, smooth so that small steps get small rewards.
+
+    Args:
+        layout: layout of the state.
+        groups: agents that share a model, each agent in exactly one group: `[[0, 1]]` for two homogeneous agents,
+            `[[0], [1]]` for two heterogeneous ones.
+        hidden_size: width of the hidden layers.
+
+    Raises:
+        ConfigurationError: an agent is missing or stands twice, or a width out of range.
+    """
+
+    def __init__(self, layout: StateLayout, groups: Sequence[Sequence[int]], *, hidden_size: int = 64) -> None:
+        super().__init__()
+        agents = sorted(agent for group in groups for agent in group)
+        if not agents or agents != list(range(len(agents))):
+            raise ConfigurationError(
+                f"groups of agents {[list(group) for group in groups]}",
+                cause="each agent from 0 on must stand in exactly one of them",
+                remedy="Put agents with the same task into one group: [[0, 1]], or [[0], [1]].",
+            )
+        if not 0 < hidden_size <= MOST_HIDDEN:
+            raise ConfigurationError(
+                f"`hidden_size` of {hidden_size}", cause=f"it is not in 1..{MOST_HIDDEN}", remedy="64 is the default."
+            )
+        self.layout = layout
+        self.groups = tuple(tuple(sorted(group)) for group in groups)
+        self.hidden_size = hidden_size
+        self.encoding = EgoEncoding(layout, len(agents))
+        self.scores = nn.ModuleList(_score(layout.size, hidden_size) for _ in self.groups)
+
+    @property
+    def n_agents(self) -> int:
+        """`N`."""
+        return self.encoding.n_agents
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Potentials `[..., N]` of `states [..., S]`.
+
+        Raises:
+            ValueError: the states have another size.
+        """
+        if states.shape[-1] != self.layout.size:
+            raise ValueError(
+                f"the states have {states.shape[-1]} numbers, the potentials were made for {self.layout.size}"
+            )
+        encoded = self.encoding(states)  # [..., N, S]
+        columns: list[Tensor] = [encoded.new_empty(0)] * self.n_agents
+        for group, score in zip(self.groups, self.scores, strict=True):
+            values = score(encoded[..., list(group), :]).squeeze(-1)  # [..., agents of the group]
+            for column, agent in enumerate(group):
+                columns[agent] = values[..., column]
+        return torch.stack(columns, dim=-1)
+
+
+def _score(inputs: int, hidden: int) -> nn.Module:
+    return nn.Sequential(
+        nn.Linear(inputs, hidden), nn.Tanh(), nn.Linear(hidden, hidden), nn.Tanh(), nn.Linear(hidden, 1)
+    )
