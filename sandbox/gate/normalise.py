@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 from collections.abc import Iterator
 
@@ -16,6 +17,7 @@ _IGNORED = frozenset({"type_comment", "kind", "annotation", "returns", "type_ign
 """Fields of nodes that do not change what a function computes."""
 
 
+@functools.lru_cache(maxsize=256)  # a run asks for the same candidates in every round
 def normalised_sha256(source: str) -> str:
     """SHA-256, in hex, of the normalised syntax tree.
 
