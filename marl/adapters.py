@@ -132,23 +132,27 @@ def make_environment(
     return SimulatorBatch([simulator, *others], mask_actions=mask_actions)
 
 
-def compile_ahead(task: Task, on_compile: Callable[[], None]) -> None:
-    """Compile what a task's environment needs, so that the processes which train in it find it on disk.
+def compile_ahead(task: Task, on_compile: Callable[[], None], *, recurrent: bool = False) -> None:
+    """Compile what training on a task needs, so that the processes which train find it on disk.
 
     Args:
         task: a task with an environment.
         on_compile: told when something has to be compiled, which takes some ten seconds.
+        recurrent: whether networks have a GRU.
     """
     if task.environment is None or not _is_compiled(task):
         return
     from qredit.marl.kernels.acting import compile_acting
     from qredit.marl.kernels.compiling import watch_compiling
+    from qredit.marl.recurrence import compile_recurrence
 
     with watch_compiling(on_compile):
         environment = make_environment(task, 1)
         environment.reset([0])
         environment.step(np.zeros((1, environment.n_agents), dtype=np.int64))
         compile_acting()
+        if recurrent:
+            compile_recurrence()
 
 
 def _is_compiled(task: Task) -> bool:

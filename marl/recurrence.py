@@ -79,4 +79,9 @@ class _States(torch.autograd.Function):
         return by_inputs, by_after, flat.t() @ states[:-1].reshape(steps * rows, size), flat.sum(dim=0)
 
 
+def compile_recurrence() -> None:
+    """Compile the kernels, by using them once."""
+    GRU(1, 1)(torch.zeros(1, 1, 1))[0].sum().backward()
+
+
 _apply = cast(Callable[[Tensor, Tensor, Tensor, Tensor], Tensor], _States.apply)

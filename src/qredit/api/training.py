@@ -72,7 +72,7 @@ def train(
     }
     run = open_run(resume, kind="train") if resume else create_run("train", f"{task.name}-{settings.algorithm}", record)
     on_start(run)
-    compile_ahead(task, on_compile)
+    compile_ahead(task, on_compile, recurrent=settings.recurrent)
     with run.writing():
         result = train_one(
             task,
@@ -129,7 +129,7 @@ def compare(
     contenders = _contenders(task, algorithms, settings, mixer=mixer, shares=shares, placebos=placebos)
     run = _comparison_run(task, seeds, resume, command)
     on_start(run)
-    compile_ahead(task, on_compile)
+    compile_ahead(task, on_compile, recurrent=any(contender.settings.recurrent for contender in contenders))
     with run.writing():
         return compare_all(task, contenders, seeds, run, engine=engine, on_progress=on_progress)
 

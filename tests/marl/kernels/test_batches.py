@@ -78,10 +78,15 @@ def test_counterfactual_play_stays_with_the_official_simulator() -> None:
 
 
 SCRIPT = """
+import torch
 from qredit.marl.adapters import compile_ahead
+from qredit.marl.kernels.compiling import watch_compiling
+from qredit.marl.recurrence import GRU
 from qredit.task import load_task
 told = []
-compile_ahead(load_task("matrix-climbing"), lambda: told.append(1))
+compile_ahead(load_task("matrix-climbing"), lambda: told.append(1), recurrent=True)
+with watch_compiling(lambda: told.append(2)):  # nothing is left
+    GRU(3, 4)(torch.zeros(5, 2, 3))[0].sum().backward()
 print(len(told))
 """
 
