@@ -39,7 +39,7 @@ class PPOOptions:
     gae_lambda: float = 0.95
     """Decay of the generalised advantage estimate."""
     n_step: int = 0
-    """Above 0: returns over so many steps, bootstrapped by a target critic, in place of the generalised estimate."""
+    """Above 0: returns over so many steps in place of the generalised estimate."""
     padded_returns: bool = False
     """With `n_step`: whether every episode counts as long as the longest of its collection, and the value of an empty
     observation follows its end, as in other code bases; it costs return."""
@@ -106,7 +106,7 @@ class IPPO(OnPolicy):
                 values = values_at(self.critic, self.critic_inputs(part), part.rows.before).squeeze(-1)  # [M, N]
                 self.critic_optimiser.descend((values - taken(returns, steps)).square().mean())
                 updates += 1
-                if self.own.n_step and updates % self.settings.target_update_interval == 0:
+                if updates % self.settings.target_update_interval == 0:
                     move_towards(self.target_critic, self.critic, self.settings.target_update_tau)
         return Learned(loss.detach(), updates)
 
@@ -129,21 +129,23 @@ class IPPO(OnPolicy):
         return chosen_values(log_pi, taken(episodes.actions, rows.steps)), entropy(log_pi)
 
     def _estimates(self, episodes: Episodes, rewards: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns and advantages, both `[E, T, N]`."""
-        own, gamma = self.own, self.settings.gamma
-        filled, over = episodes.filled, episodes.over(time_limit=self.settings.time_limit_is_terminal)
-        critic = self.target_critic if own.n_step else self.critic
+        """Returns and advantages, both `[E, T, N]`.
+
+        What follows the time limit is worth what the target critic says. The critic itself has never learned the value
+        of such a state, and an error there would feed itself through the returns (`docs/log.md`).
+        """
+        own, gamma, filled = self.own, self.settings.gamma, episodes.filled
         if own.n_step and own.padded_returns:
-            returns = padded_n_step_returns(
-                rewards, self._padded_values(critic, episodes), filled, gamma=gamma, n=own.n_step
-            )
-            return returns, self._advantages(episodes, returns)
-        values = self._values(critic, episodes, episodes.rows.reached)
-        if own.n_step:
-            returns = n_step_returns(rewards, values, over, filled, gamma=gamma, n=own.n_step)
-            return returns, self._advantages(episodes, returns)
-        returns = lambda_returns(rewards, values, over, filled, gamma=gamma, lambda_=own.gae_lambda)
-        return returns, self._normalised(returns - values[:, :-1], filled)
+            values = self._padded_values(self.target_critic, episodes)
+            returns = padded_n_step_returns(rewards, values, filled, gamma=gamma, n=own.n_step)
+        else:
+            values = self._values(self.target_critic, episodes, episodes.rows.reached)
+            over = episodes.over(time_limit=self.settings.time_limit_is_terminal)
+            if own.n_step:
+                returns = n_step_returns(rewards, values, over, filled, gamma=gamma, n=own.n_step)
+            else:
+                returns = lambda_returns(rewards, values, over, filled, gamma=gamma, lambda_=own.gae_lambda)
+        return returns, self._advantages(episodes, returns)
 
     def _values(self, critic: AgentNetwork, episodes: Episodes, rows: Tensor) -> Tensor:
         """A critic's values at the time points of numbers `rows`, 0 elsewhere, `[E, T + 1, N]`."""

@@ -23,6 +23,9 @@ PREDATOR_SPEED, PREY_SPEED = 1.0, 1.3
 CONTACT_SPEED, CONTACT_LENGTH = 10.0, 4.0
 """Bounds of the speed that agents get and of the way that they are thrown when they touch, more than was ever seen."""
 
+TYPICAL = 1.0
+"""Magnitude of most lengths and speeds: agents and landmarks start between -1 and 1, and agents have reasons to stay."""
+
 
 @dataclass(frozen=True)
 class Counts:
@@ -82,6 +85,7 @@ def tag_layout(counts: Counts) -> StateLayout:
             "Velocity of the prey, x and y, as each agent sees it: the same in every row.",
             ("prey_velocity",),
             (0,),
+            typical=TYPICAL,
         ),
     )
 
@@ -124,6 +128,7 @@ def _own(what: str, counts: Counts, bound: float) -> StateField:
         f"{what.capitalize()} of each agent, x (right is positive) and y (up is positive).",
         (f"agent_{what}",),
         (0,),
+        typical=TYPICAL,
     )
 
 
@@ -150,4 +155,5 @@ def _offsets(
         entities,
         (0,),
         1 if what == "other_agent" else None,
+        TYPICAL,
     )

@@ -1,4 +1,4 @@
-"""States as networks see them: each number brought to [0, 1] by the value range of its field, where that is finite."""
+"""States as networks see them: each number divided by what is typical of its field, or in [0, 1] by its bounds."""
 
 from __future__ import annotations
 
@@ -32,6 +32,8 @@ class StateScale(nn.Module):
 
 
 def _low_and_span(field: StateField) -> tuple[float, float]:
+    if field.typical is not None:
+        return 0.0, field.typical
     if math.isfinite(field.low) and math.isfinite(field.high) and field.high > field.low:
         return field.low, field.high - field.low
     return 0.0, 1.0

@@ -53,6 +53,9 @@ class StateField:
     others_axis: int | None = dataclasses.field(default=None, compare=False)
     """Axis of `shape` that runs over the OTHER agents, in their order, of the agent on the first of `agent_axes`:
     1 for what each agent sees of each other one, `(N, N - 1, 2)`."""
+    typical: float | None = dataclasses.field(default=None, compare=False)
+    """Magnitude of most values, where the bounds lie far beyond it. Networks see values divided by it, and brought to
+    [0, 1] by the bounds without it: a position near 1 that may reach 20 would hardly move there."""
 
     def __post_init__(self) -> None:
         if not FIELD_NAME.fullmatch(self.name):
@@ -73,6 +76,12 @@ class StateField:
                 f"state field `{self.name}` with values from {self.low} to {self.high}",
                 cause="the smallest value must not be above the largest, and both must be numbers",
                 remedy="Correct `low` and `high`; `-.inf` and `.inf` stand for no bound.",
+            )
+        if self.typical is not None and not (math.isfinite(self.typical) and self.typical > 0):
+            raise TaskFileError(
+                f"state field `{self.name}` with `typical` {self.typical}",
+                cause="a magnitude must be above 0 and finite",
+                remedy="Give the magnitude of most values, or leave it out.",
             )
         if len(set(self.agent_axes)) < len(self.agent_axes) or not set(self.agent_axes) <= set(range(len(self.shape))):
             raise TaskFileError(
@@ -178,6 +187,7 @@ class StateLayout:
                 "entities": list(f.entities),
                 "agent_axes": list(f.agent_axes),
                 "others_axis": f.others_axis,
+                **({} if f.typical is None else {"typical": f.typical}),
             }
             for f in self.fields
         ]
@@ -202,6 +212,7 @@ class StateLayout:
                         entities=tuple(str(e) for e in item.get("entities", ())),
                         agent_axes=tuple(operator.index(a) for a in item.get("agent_axes", ())),
                         others_axis=None if item.get("others_axis") is None else operator.index(item["others_axis"]),
+                        typical=None if item.get("typical") is None else float(item["typical"]),
                     )
                     for item in data
                 )

@@ -70,6 +70,9 @@ class FieldSpec(_Strict):
     others_axis: int | None = None
     """Axis of `shape` that runs over the others of each agent, in their order: 1 for a field of shape `[3, 2, 2]` with
     what each of three agents sees of each of the two others."""
+    typical: float | None = None
+    """Magnitude of most values, where the bounds lie far beyond it, or where there are none: 1 for a position that is
+    mostly between -1 and 1. Networks see the values divided by it."""
 
     @model_validator(mode="after")
     def _usable(self) -> FieldSpec:

@@ -128,13 +128,25 @@ def test_whose_critic_sees_what(kind: type[IPPO]) -> None:
         assert torch.equal(inputs[:, :, 0], inputs[:, :, 1])
 
 
-def test_targets_move_only_where_they_are_used() -> None:
-    plain, n_step = IPPO(problem()), IPPO(problem(dataclasses.replace(SETTINGS, own={"n_step": 2})))
-    for made in (plain, n_step):
-        before = [p.clone() for p in made.target_critic.parameters()]
-        made.learn(batch(), Counters())
-        moved = any(not torch.equal(a, b) for a, b in zip(before, made.target_critic.parameters(), strict=True))
-        assert moved == (made is n_step)
+@pytest.mark.parametrize("own", [{"gae_lambda": 1.0}, {"n_step": T}])
+def test_what_follows_the_time_limit_is_worth_what_the_target_critic_says(own: dict[str, float]) -> None:
+    made = MAPPO(problem(dataclasses.replace(SETTINGS, own=own, gamma=0.5)))
+    for parameter in made.target_critic.parameters():
+        parameter.data.zero_()
+    made.target_critic.head.bias.data.fill_(16.0)
+    episodes = batch(lengths=(4, 2, 3))
+    episodes.terminated[1, 1] = True
+    returns, _ = made._estimates(episodes, torch.ones(3, T, N) * episodes.filled.unsqueeze(-1))
+    one = [[2.875, 3.75, 5.5, 9.0], [1.5, 1.0], [3.75, 5.5, 9.0]]
+    assert returns[..., 0][episodes.filled].tolist() == pytest.approx([g for episode in one for g in episode])
+
+
+def test_the_target_critic_follows_slowly() -> None:
+    made = IPPO(problem(dataclasses.replace(SETTINGS, own={"epochs": 1}, target_update_tau=0.25)))
+    before = [p.clone() for p in made.target_critic.parameters()]
+    made.learn(batch(), Counters())
+    now = zip(made.target_critic.parameters(), before, made.critic.parameters(), strict=True)
+    assert all(torch.allclose(target, 0.75 * old + 0.25 * online, atol=1e-7) for target, old, online in now)
 
 
 def test_every_pass_counts_and_options_are_checked() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -101,6 +102,17 @@ def seen(positions: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> list[f
     offsets = [[positions[j] - positions[i] for j in others[i]] for i in range(4)]
     heard = [[[c * positions[i, 0] + positions[j, 1] for j in others[i]] for i in range(4)] for c in (1, 2)]
     return [*positions.flat, *np.array(offsets).flat, *np.array(heard).flat]
+
+
+def test_a_typical_magnitude_is_kept_beside_the_bounds() -> None:
+    plain = StateField("offset", (2,), "m", -20, 20, "Far at most.")
+    near = dataclasses.replace(plain, typical=1.0)
+    layout = StateLayout((near, dataclasses.replace(plain, name="other")))
+    assert [f.typical for f in StateLayout.from_json(layout.to_json()).fields] == [1.0, None]
+    assert plain == near
+    for value in (0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(TaskFileError, match="`typical`"):
+            dataclasses.replace(plain, typical=value)
 
 
 @given(st.permutations(range(4)))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from qredit.errors import ConfigurationError, TaskFileError, UnknownNameError
 from qredit.families import family_text
 from qredit.marl import layout_of, make_environment, sample_probes
 from qredit.marl.adapters import make_simulator
+from qredit.marl.mixers import StateScale
 from qredit.marl.random_policy import random_actions, random_policy_returns
 from qredit.task import EnvironmentSpec, FieldSpec, Task, builtin_task_names, load_task
 
@@ -51,6 +53,23 @@ def test_every_builtin_task_fits_its_environment(name: str) -> None:
     now = environment.reset([0, 1])
     assert now.states.shape == (2, environment.layout.size)
     assert now.observations.shape == (2, environment.n_agents, environment.observation_size)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_networks_see_the_state_in_good_units(name: str) -> None:
+    """Bounds far beyond what happens would squeeze all that happens into one point; MADDPG learned nothing so."""
+    environment = make_environment(load_task(name), 8)
+    scale, rng, seen = StateScale(environment.layout), np.random.default_rng(0), []
+    for first in range(3):
+        now = environment.reset(range(8 * first, 8 * first + 8))
+        while not now.ended.all():
+            seen.append(scale(torch.from_numpy(now.states.copy())))
+            now = environment.step(random_actions(now.available_actions, rng))
+    states = torch.cat(seen)
+    assert states.abs().max() < 10
+    for field, part in environment.layout.slices():
+        deviation = states[:, part].std(dim=0).max()
+        assert deviation == 0 or deviation > 0.05, field.name
 
 
 @settings(max_examples=20)
