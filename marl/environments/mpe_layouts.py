@@ -24,7 +24,7 @@ CONTACT_SPEED, CONTACT_LENGTH = 10.0, 4.0
 """Bounds of the speed that agents get and of the way that they are thrown when they touch, more than was ever seen."""
 
 TYPICAL = 1.0
-"""Magnitude of most lengths and speeds: agents and landmarks start between -1 and 1, and agents have reasons to stay."""
+"""Magnitude of most lengths and speeds: agents and landmarks start between -1 and 1, where there is reason to stay."""
 
 
 @dataclass(frozen=True)
