@@ -37,6 +37,18 @@ def _mpe(task: Task, spec: EnvironmentSpec) -> Simulator:
     return make_mpe(spec)
 
 
+def _rooms(task: Task, spec: EnvironmentSpec) -> Simulator:
+    from qredit.marl.environments.rooms import Rooms
+
+    return Rooms(spec.id, spec.arguments)
+
+
+def _pistonball(task: Task, spec: EnvironmentSpec) -> Simulator:
+    from qredit.marl.environments.pistonball import Pistonball
+
+    return Pistonball(spec.id, spec.arguments)
+
+
 def _rware(task: Task, spec: EnvironmentSpec) -> Simulator:
     from qredit.marl.environments.rware import Warehouse
 
@@ -55,6 +67,8 @@ ADAPTERS: Mapping[str, Callable[[Task, EnvironmentSpec], Simulator]] = {
     "matrix": _matrix,
     "mpe": _mpe,
     "pettingzoo": _own,
+    "pistonball": _pistonball,
+    "rooms": _rooms,
     "rware": _rware,
 }
 """Adapter's name in a task file -> (task, its environment) -> simulator; an adapter's packages load when it is used."""
@@ -62,6 +76,7 @@ COMPILED: Mapping[str, str] = {
     "lbf": "qredit.marl.kernels.lbf:CompiledForaging",
     "matrix": "qredit.marl.kernels.matrix:CompiledMatrixGame",
     "mpe": "qredit.marl.kernels.mpe:compiled_particles",
+    "rooms": "qredit.marl.kernels.rooms:CompiledRooms",
     "rware": "qredit.marl.kernels.rware:CompiledWarehouse",
 }
 """Adapters whose worlds are compiled: name -> module and what makes a batch out of (simulator, copies)."""

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from qredit.files import sha256
 
-TRAINING_SCHEMA = 1
+TRAINING_SCHEMA = 2
 """Raised whenever the same settings lead to other numbers than before: half of a training must not be the old way."""
 
 

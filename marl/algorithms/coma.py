@@ -143,7 +143,7 @@ class CounterfactualCritic(nn.Module):
         super().__init__()
         sizes, width = problem.sizes, problem.settings.hidden_size
         n, a = sizes.n_agents, sizes.n_actions
-        self.scale = StateScale(sizes.layout)
+        self.scale = StateScale(sizes.layout, typical=True)
         self.state = nn.Linear(sizes.layout.size, width)
         self.observation = nn.Linear(sizes.observation_size, width, bias=False)
         # One-hot numbers times a matrix are rows of it: those of agents, and those of (agent, action).

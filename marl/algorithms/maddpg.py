@@ -175,7 +175,7 @@ class JointCritic(nn.Module):
 
     def __init__(self, layout: StateLayout, n_agents: int, n_actions: int, hidden_size: int) -> None:
         super().__init__()
-        self.scale = StateScale(layout)
+        self.scale = StateScale(layout, typical=True)
         self.first = nn.Linear(layout.size + n_agents * n_actions, hidden_size)
         self.identity = nn.Parameter(torch.empty(n_agents, hidden_size))
         nn.init.uniform_(self.identity, -(self.first.in_features**-0.5), self.first.in_features**-0.5)

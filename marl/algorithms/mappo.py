@@ -23,7 +23,7 @@ class MAPPO(IPPO):
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
-        self._scale = StateScale(problem.sizes.layout).to(problem.device)
+        self._scale = StateScale(problem.sizes.layout, typical=True).to(problem.device)
 
     def make_critic(self, problem: Problem) -> AgentNetwork:
         """`V_i(s)`: the state and the agent's number."""

@@ -49,7 +49,9 @@ class QLLMMixer(Mixer):
         self.bias: nn.Module | None = None
         if settings.bias == "learned":
             size = settings.mixing_size
-            self.bias = nn.Sequential(StateScale(layout), nn.Linear(layout.size, size), nn.ReLU(), nn.Linear(size, 1))
+            self.bias = nn.Sequential(
+                StateScale(layout, typical=True), nn.Linear(layout.size, size), nn.ReLU(), nn.Linear(size, 1)
+            )
 
     def forward(self, agent_qs: Tensor, states: Tensor) -> Tensor:
         """`Q_tot [B, T, 1]` of `agent_qs [B, T, N]` and `states [B, T, S]`, placebos left aside."""

@@ -28,7 +28,7 @@ class EgoEncoding(nn.Module):
     def __init__(self, layout: StateLayout, n_agents: int) -> None:
         super().__init__()
         self.n_agents = n_agents
-        self.scale = StateScale(layout)
+        self.scale = StateScale(layout, typical=True)
         places = torch.arange(layout.size)
         orders = [[(ego + k) % n_agents for k in range(n_agents)] for ego in range(n_agents)]
         numbers = torch.stack([layout.renumbered(places, order) for order in orders])  # [N, S]

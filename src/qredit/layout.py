@@ -54,7 +54,7 @@ class StateField:
     """Axis of `shape` that runs over the OTHER agents, in their order, of the agent on the first of `agent_axes`:
     1 for what each agent sees of each other one, `(N, N - 1, 2)`."""
     typical: float | None = dataclasses.field(default=None, compare=False)
-    """Magnitude of most values, where the bounds lie far beyond it. Networks see values divided by it, and brought to
+    """Magnitude of most values, where the bounds lie far beyond it. Critics see values divided by it, and brought to
     [0, 1] by the bounds without it: a position near 1 that may reach 20 would hardly move there."""
 
     def __post_init__(self) -> None:

@@ -35,7 +35,7 @@ class EnvironmentSpec(_Strict):
     """Which environment a task trains in, and who adapts it."""
 
     adapter: str
-    """Name of the adapter: `lbf`, `matrix`, `mpe`, `rware`, or `gymnasium` and `pettingzoo` for one's own."""
+    """Name of the adapter: `lbf`, `matrix`, `mpe`, `pistonball`, `rooms`, `rware`, or `gymnasium` and `pettingzoo` for one's own."""
     id: str
     """The environment's registered id, such as `Foraging-5x5-2p-1f-v3`; for `pettingzoo` its module, such as
     `mpe2.simple_spread_v3` or `my_package.my_module:parallel_env`."""
@@ -72,7 +72,7 @@ class FieldSpec(_Strict):
     what each of three agents sees of each of the two others."""
     typical: float | None = None
     """Magnitude of most values, where the bounds lie far beyond it, or where there are none: 1 for a position that is
-    mostly between -1 and 1. Networks see the values divided by it."""
+    mostly between -1 and 1. Critics see the values divided by it."""
 
     @model_validator(mode="after")
     def _usable(self) -> FieldSpec:
