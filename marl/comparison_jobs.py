@@ -21,11 +21,12 @@ def train_one(arguments: Mapping[str, Any], report: Report) -> None:
     """Train in a folder of its own, from where an earlier attempt left off.
 
     Args:
-        arguments: `task`, `training` (the settings), `mixer_path` or `None`, `folder`, `wandb` (a project, or `None`).
+        arguments: `task`, `training` (the settings), `mixer_path` and `potentials_path` (or `None`), `folder`,
+            `wandb` (a project, or `None`).
     """
     from qredit.marl.training import train
 
-    mixer = arguments["mixer_path"]
+    mixer, potentials = (arguments[name] for name in ("mixer_path", "potentials_path"))
     run = Run(Path(arguments["folder"]))
     with run.writing():
         train(
@@ -33,6 +34,7 @@ def train_one(arguments: Mapping[str, Any], report: Report) -> None:
             TrainSettings(**arguments["training"]),
             run,
             mixer_path=None if mixer is None else Path(mixer),
+            potentials_path=None if potentials is None else Path(potentials),
             resume=True,
             wandb=arguments["wandb"],
             on_progress=report,

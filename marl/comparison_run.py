@@ -21,12 +21,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import qredit
-from qredit.artifact import CREDIT_GRAPH, load_artifact
 from qredit.errors import ConfigurationError, RunFolderError
 from qredit.files import read_json_untrusted, write_atomic, write_json
-from qredit.marl.algorithms import algorithm_of
+from qredit.marl.artifact_hashes import artifact_hashes
 from qredit.marl.comparison import RESULT, Comparison, Training, read_training, rows_of
-from qredit.marl.contenders import Contender, as_read, check_artifact, check_comparable, differences
+from qredit.marl.contenders import Contender, algorithm_for, as_read, check_artifact, check_comparable, differences
 from qredit.marl.cores import usable_cores
 from qredit.marl.engines import EngineSettings, SlurmEngine, make_engine
 from qredit.marl.finished import training_folder
@@ -137,17 +136,18 @@ def _random_job(task: Task, run: Run) -> Job:
 
 def _train_job(task: Task, contender: Contender, seed: int, folder: Path, wandb: str | None) -> Job:
     settings = dataclasses.replace(contender.settings, seed=seed)
-    algorithm = algorithm_of(settings, has_credit=contender.mixer_path is not None)
-    mixer = contender.mixer_path
+    algorithm = algorithm_for(contender)
+    mixer, potentials = contender.mixer_path, contender.potentials_path
     record = {
         "task": _facts(task),
         "training": dataclasses.asdict(algorithm.complete(settings)),
-        "mixer_sha256": None if mixer is None else load_artifact(mixer).manifest["files"].get(CREDIT_GRAPH),
+        **artifact_hashes(mixer, potentials),
     }
     arguments = {
         "task": task.model_dump(mode="json"),
         "training": record["training"],
         "mixer_path": None if mixer is None else str(mixer.absolute()),
+        "potentials_path": None if potentials is None else str(potentials.absolute()),
         "folder": str(folder.absolute()),
         "wandb": wandb,
     }

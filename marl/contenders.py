@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from qredit.errors import ConfigurationError, UnknownNameError
-from qredit.marl.algorithms import algorithm_named, algorithm_of
+from qredit.marl.algorithms import Algorithm, algorithm_named, algorithm_of
 from qredit.marl.mixers.credit import load_graph
 from qredit.marl.mixers.qllm import check_placebo
+from qredit.marl.potentials import load_potentials
 from qredit.marl.settings import TrainSettings
 
 VARIABLE = frozenset(
@@ -27,6 +28,9 @@ VARIABLE = frozenset(
         "mixing_size",
         "hypernet_size",
         "rewards",
+        "team_share",
+        "potential_gamma",
+        "still",
         "bias",
         "placebo",
         "credit_strength",
@@ -48,11 +52,18 @@ class Contender:
     settings: TrainSettings
     """How it trains; its seed is replaced by each seed of the comparison."""
     mixer_path: Path | None = None
-    """Artifact to train with, for an algorithm that takes one."""
+    """Artifact of a credit function to train with, for an algorithm that takes one."""
+    potentials_path: Path | None = None
+    """Artifact of potentials, for rewards or a bias out of them."""
 
 
 def parse_contender(
-    text: str, settings: TrainSettings, *, mixer: Path | None = None, shares: Path | None = None
+    text: str,
+    settings: TrainSettings,
+    *,
+    mixer: Path | None = None,
+    shares: Path | None = None,
+    potentials: Path | None = None,
 ) -> Contender:
     """The contender that is written `text`.
 
@@ -61,6 +72,7 @@ def parse_contender(
         settings: what all are given; entries of `own` that its algorithm does not know are left out.
         mixer: artifact for algorithms that mix with a credit function.
         shares: artifact for algorithms that learn from shares of the reward.
+        potentials: artifact for those that learn from potentials.
 
     Raises:
         UnknownNameError: no such algorithm or setting.
@@ -87,7 +99,12 @@ def parse_contender(
             cause=f"it needs a credit function ({' or '.join(forms)})",
             remedy=f"Give {option}.",
         )
-    return Contender(text, varied, artifact if forms else None)
+    takes_potentials = algorithm.takes_potentials(varied)
+    if takes_potentials and potentials is None:
+        raise ConfigurationError(
+            f"algorithm `{text}`", cause="it needs potentials", remedy="Give --potentials ARTIFACT."
+        )
+    return Contender(text, varied, artifact if forms else None, potentials if takes_potentials else None)
 
 
 def check_artifact(contender: Contender) -> None:
@@ -97,11 +114,26 @@ def check_artifact(contender: Contender) -> None:
         ArtifactError: damaged, or of another form.
         ConfigurationError: a placebo for a function without weights.
     """
-    algorithm = algorithm_of(contender.settings, has_credit=contender.mixer_path is not None)
+    algorithm = algorithm_for(contender)
+    if contender.potentials_path is not None:
+        load_potentials(contender.potentials_path)
     if contender.mixer_path is None:
         return
     graph = load_graph(contender.mixer_path, forms=algorithm.credit_forms(contender.settings))
     check_placebo(contender.settings.placebo, graph)
+
+
+def algorithm_for(contender: Contender) -> type[Algorithm]:
+    """The algorithm of a contender, once it has what it needs.
+
+    Raises:
+        UnknownNameError, ConfigurationError: see `algorithm_of`.
+    """
+    return algorithm_of(
+        contender.settings,
+        has_credit=contender.mixer_path is not None,
+        has_potentials=contender.potentials_path is not None,
+    )
 
 
 def with_placebos(names: Sequence[str]) -> list[str]:

@@ -64,11 +64,20 @@ class TrainSettings:
     reward_statistics: Literal["collected", "batches"] = "collected"
     """Off-policy: over what mean and deviation run: every collected step once; or every sampled batch, so that steps
     count as often as they are drawn, and padding counts as reward 0, as other code bases do."""
-    rewards: Literal["team", "individual", "shares"] = "team"
-    """Whose reward teaches an agent: the team's; its own, times the number of agents, as the environment gives it; or
-    its share of the team's, by an artifact of the kind `shares`."""
-    bias: Literal["function", "learned", "none"] = "function"
-    """Credit functions: their own bias `f_b(s)`, if they have one; a small network of the state in its place; none."""
+    rewards: Literal["team", "individual", "shares", "potentials"] = "team"
+    """Whose reward teaches an agent: the team's; its own, times the number of agents, as the environment gives it; its
+    share of the team's, by an artifact of the kind `shares`; or how much its step raised its potential, by one of the
+    kind `potentials`."""
+    team_share: float = 0.0
+    """With rewards other than the team's: how much of the team's is mixed in, from 0 (none) to 1 (nothing else)."""
+    potential_gamma: float = 1.0
+    """Potentials: discount of the next state's; 1 as in LCA, `gamma` for the form of Ng et al. 1999."""
+    still: Literal["noop", "unchanged", "never"] = "noop"
+    """Potentials: who earns nothing because it stays still: who chooses the action that does nothing; whose own part of
+    the state stays as it is; nobody."""
+    bias: Literal["function", "learned", "potentials", "none"] = "function"
+    """Credit functions: their own bias `f_b(s)`, if they have one; in its place a small network of the state, or the
+    mean of the agents' potentials, by an artifact of the kind `potentials`; or none."""
     credit_strength: float = 1.0
     """Credit functions: lambda in `w = 1 + lambda (w_LLM - 1)`; 0 is VDN with the function's bias."""
     credit_strength_end: float | None = None
@@ -117,7 +126,8 @@ class TrainSettings:
         problems = [f"`{n}` is {getattr(self, n)}, it must be above 0" for n in positive if not getattr(self, n) > 0]
         if self.learning_rate is not None and not self.learning_rate > 0:
             problems.append(f"`learning_rate` is {self.learning_rate}, it must be above 0")
-        shares = ["gamma", "epsilon_start", "epsilon_end", "evaluation_epsilon", "target_update_tau", "credit_strength"]
+        shares = ["gamma", "epsilon_start", "epsilon_end", "evaluation_epsilon", "target_update_tau"]
+        shares += ["team_share", "potential_gamma", "credit_strength"]
         shares += ["credit_strength_end"] if self.credit_strength_end is not None else []
         problems += [f"`{n}` is {getattr(self, n)}, not in [0, 1]" for n in shares if not 0 <= getattr(self, n) <= 1]
         if self.seed < 0:

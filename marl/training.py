@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,16 +21,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from qredit.artifact import CREDIT_GRAPH, load_artifact
 from qredit.credit import CreditGraph
 from qredit.errors import ConfigurationError
 from qredit.files import write_json
 from qredit.marl.adapters import make_environment
 from qredit.marl.algorithms import Problem, algorithm_of
+from qredit.marl.artifact_hashes import artifact_hashes
 from qredit.marl.checkpoint import Counters, load_checkpoint, save_checkpoint
 from qredit.marl.choosing import Choose, epsilon_greedy, sampled
 from qredit.marl.metrics import Evaluation, MetricsLog
 from qredit.marl.mixers.credit import load_graph
+from qredit.marl.potentials import Potentials, load_potentials
 from qredit.marl.process import prepare_process
 from qredit.marl.rollout import Collector, evaluate
 from qredit.marl.settings import TrainSettings
@@ -80,6 +81,7 @@ def train(
     run: Run,
     *,
     mixer_path: Path | None = None,
+    potentials_path: Path | None = None,
     resume: bool = False,
     wandb: str | None = None,
     on_progress: OnProgress = lambda done, total: None,
@@ -94,6 +96,7 @@ def train(
         settings: algorithm, seed, lengths, rates.
         run: the run folder.
         mixer_path: the credit function's artifact, for algorithms that need one.
+        potentials_path: that of the agents' potentials, for rewards or a bias out of them.
         resume: go on from the folder's checkpoint, if it has one.
         wandb: project at Weights & Biases that mirrors the evaluations.
         on_progress: told of the steps done after every collection.
@@ -103,7 +106,7 @@ def train(
         RunFolderError: the checkpoint cannot be used.
         StorageError: disk full.
     """
-    training = Training(task, settings, run.path, mixer_path)
+    training = Training(task, settings, run.path, mixer_path, potentials_path)
     if resume:
         training.load()
     return training.run(on_progress, wandb=None if wandb is None else WandbRun.of(run, wandb))
@@ -112,8 +115,16 @@ def train(
 class Training:
     """The parts of a training and the loop over them."""
 
-    def __init__(self, task: Task, settings: TrainSettings, folder: Path, mixer_path: Path | None) -> None:
-        kind = algorithm_of(settings, has_credit=mixer_path is not None)
+    def __init__(
+        self,
+        task: Task,
+        settings: TrainSettings,
+        folder: Path,
+        mixer_path: Path | None,
+        potentials_path: Path | None,
+    ) -> None:
+        has_credit, has_potentials = mixer_path is not None, potentials_path is not None
+        kind = algorithm_of(settings, has_credit=has_credit, has_potentials=has_potentials)
         settings = kind.complete(settings)
         prepare_process()
         torch.manual_seed(settings.seed)
@@ -126,9 +137,13 @@ class Training:
         graph = None if mixer_path is None else load_graph(mixer_path, forms=kind.credit_forms(settings))
         if graph is not None:
             _check_sizes(graph, self._environment, mixer_path)
-        self._algorithm = kind(Problem(self._environment, settings, self._device, graph))
+        potentials = None if potentials_path is None else load_potentials(potentials_path).to(self._device)
+        if potentials is not None:
+            _check_potentials(potentials, self._environment, potentials_path)
+        problem = Problem(self._environment, settings, self._device, graph, potentials, task.noop_number)
+        self._algorithm = kind(problem)
         self._collector = Collector(self._environment, self._algorithm.actor, self._device)
-        self._identity = _identity(task, settings, mixer_path)
+        self._identity = _identity(task, settings, artifact_hashes(mixer_path, potentials_path))
         self._counters = Counters()
         self._evaluations: tuple[Evaluation, ...] = ()
         self._loss = torch.tensor(self._counters.loss)
@@ -257,13 +272,25 @@ def _check_sizes(graph: CreditGraph, environment: BatchedEnvironment, path: Path
         )
 
 
-def _identity(task: Task, settings: TrainSettings, mixer_path: Path | None) -> dict[str, Any]:
+def _check_potentials(potentials: Potentials, environment: BatchedEnvironment, path: Path | None) -> None:
+    """Whether potentials were made for a task of these sizes."""
+    sizes = (
+        ("agents", potentials.n_agents, environment.n_agents),
+        ("numbers in the state", potentials.layout.size, environment.layout.size),
+    )
+    wrong = [f"they were made for {made} {what}, the task has {has}" for what, made, has in sizes if made != has]
+    if wrong:
+        raise ConfigurationError(
+            f"potentials `{path}`", cause="; ".join(wrong), remedy="Rank transitions of this task: `qredit rank`."
+        )
+
+
+def _identity(task: Task, settings: TrainSettings, hashes: Mapping[str, str | None]) -> dict[str, Any]:
     """What a checkpoint must have been made with, as it is read from one."""
-    graph = None if mixer_path is None else load_artifact(mixer_path).manifest["files"].get(CREDIT_GRAPH)
     identity: dict[str, Any] = {
         "task": task.model_dump(mode="json", exclude={"title", "description", "goal", "reward"}),
         "training": asdict(settings),
-        "mixer_sha256": graph,
+        **hashes,
     }
     as_read: dict[str, Any] = json.loads(json.dumps(identity))
     return as_read

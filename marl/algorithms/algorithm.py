@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from qredit.marl.checkpoint import Counters
     from qredit.marl.choosing import Choose
     from qredit.marl.environment import Sized
+    from qredit.marl.potentials import Potentials
     from qredit.marl.replay import Episodes
     from qredit.marl.reward_scale import RewardScale
     from qredit.marl.settings import TrainSettings
@@ -39,6 +40,10 @@ class Problem:
     """Where its networks are."""
     credit: CreditGraph | None
     """The credit function, for algorithms that take one."""
+    potentials: Potentials | None = None
+    """The agents' potentials, where rewards or a bias come from them."""
+    noop: int | None = None
+    """Number of the action that does nothing, if there is one."""
 
     def agent_network(self, *, inputs: int | None = None, outputs: int | None = None) -> AgentNetwork:
         """A network with shared parameters, `[T, B, N, inputs] -> [T, B, N, outputs]`.
@@ -109,6 +114,11 @@ class Algorithm(ABC):
     def credit_forms(cls, settings: TrainSettings) -> tuple[str, ...]:
         """Forms of credit functions of which it needs one; none for an algorithm without."""
         return ("shares",) if settings.rewards == "shares" else ()
+
+    @classmethod
+    def takes_potentials(cls, settings: TrainSettings) -> bool:
+        """Whether it needs the agents' potentials."""
+        return settings.rewards == "potentials"
 
     @classmethod
     def options(cls, settings: TrainSettings) -> Any:

@@ -53,7 +53,7 @@ class COMA(OnPolicy):
 
     title = "COMA"
     source = "Foerster et al. 2018, Counterfactual Multi-Agent Policy Gradients"
-    rewards = ("team", "individual", "shares")
+    rewards = ("team", "individual", "shares", "potentials")
     Options = COMAOptions
 
     def __init__(self, problem: Problem) -> None:

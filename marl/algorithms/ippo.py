@@ -63,7 +63,7 @@ class IPPO(OnPolicy):
     title = "IPPO"
     family = "PPO"
     source = "de Witt et al. 2020, Is Independent Learning All You Need in the StarCraft Multi-Agent Challenge?"
-    rewards = ("team", "individual", "shares")
+    rewards = ("team", "individual", "shares", "potentials")
     Options = PPOOptions
 
     def __init__(self, problem: Problem) -> None:

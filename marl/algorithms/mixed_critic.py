@@ -84,6 +84,11 @@ class CreditCritic(MixedCritic):
         """Weights per agent, or a function of the agents' values."""
         return ("weights", "general")
 
+    @classmethod
+    def takes_potentials(cls, settings: TrainSettings) -> bool:
+        """Also as the bias."""
+        return settings.bias == "potentials" or super().takes_potentials(settings)
+
     def make_mixer(self, problem: Problem) -> Mixer:
         """The credit function."""
         return qllm_mixer(problem)

@@ -13,6 +13,7 @@ from qredit.credit import credit_weights, specialise
 from qredit.marl.algorithms.algorithm import Algorithm, Learned, Problem
 from qredit.marl.choosing import Choose, sampled
 from qredit.marl.descent import ClippedAdam
+from qredit.marl.potentials import PotentialReward
 from qredit.marl.reward_scale import RewardScale
 from qredit.marl.streams import Stream, generator
 
@@ -32,6 +33,10 @@ class OnPolicy(Algorithm):
         self._reward_scale = RewardScale()
         shares = problem.settings.rewards == "shares"
         self._shares = specialise(problem.credit) if shares and problem.credit is not None else None
+        self._potential_rewards: PotentialReward | None = None
+        if problem.settings.rewards == "potentials":
+            assert problem.potentials is not None  # `takes_potentials` asks for them
+            self._potential_rewards = PotentialReward(problem.potentials, gamma=problem.settings.potential_gamma)
 
     @abstractmethod
     def update(self, episodes: Episodes, rewards: Tensor, done: Counters) -> Learned:
@@ -65,21 +70,37 @@ class OnPolicy(Algorithm):
         """What teaches each agent, `[E, T, N]`, in the environment's units; the padding is 0.
 
         Shares are `r_i = share_i(s, a, s') r`; those of ones are the team's reward. An agent's own reward is taken `N`
-        times, so that the agents' mean is the team's reward in all three cases.
+        times, so that the agents' mean is the team's reward in all three cases. Potentials have a scale of their own.
         """
-        n = episodes.actions.shape[-1]
-        if self.settings.rewards == "individual":
-            return n * episodes.agent_rewards
+        settings, filled, n = self.settings, episodes.filled, episodes.actions.shape[-1]
         team = episodes.rewards.unsqueeze(-1).expand(-1, -1, n)
-        if self._shares is None:
+        if settings.rewards == "team":
             return team.contiguous()
-        filled = episodes.filled
-        parts = (episodes.states[:, :-1][filled], episodes.actions[filled].float(), episodes.states[:, 1:][filled])
-        with torch.no_grad():
-            shares = credit_weights(self._shares.graph.header, self._shares(state=torch.cat(parts, dim=-1)))
-        rewards = torch.zeros_like(team)
-        rewards[filled] = shares * team[filled]
-        return rewards
+        if settings.rewards == "individual":
+            own = n * episodes.agent_rewards
+        else:
+            own = torch.zeros_like(team)
+            step = (episodes.states[:, :-1][filled], episodes.actions[filled], episodes.states[:, 1:][filled])
+            own[filled] = self._gains(*step) if settings.rewards == "potentials" else self._share(*step) * team[filled]
+        return torch.lerp(own, team, settings.team_share) if settings.team_share else own
+
+    @torch.no_grad()
+    def _share(self, states: Tensor, actions: Tensor, next_states: Tensor) -> Tensor:
+        """Each agent's share of the reward of transitions, `[M, N]`."""
+        assert self._shares is not None
+        transitions = torch.cat([states, actions.float(), next_states], dim=-1)
+        return credit_weights(self._shares.graph.header, self._shares(state=transitions))
+
+    def _gains(self, states: Tensor, actions: Tensor, next_states: Tensor) -> Tensor:
+        """How much each agent's step raised its potential, 0 for who stayed still, `[M, N]` (LCA, equation 4)."""
+        assert self._potential_rewards is not None
+        still: Tensor | None = None
+        if self.settings.still == "unchanged":
+            still = self.problem.sizes.layout.unchanged(states, next_states)
+        elif self.settings.still == "noop" and self.problem.noop is not None:
+            still = actions == self.problem.noop
+        gains: Tensor = self._potential_rewards(states, next_states, still)
+        return gains
 
     def make_optimisers(self, critic: nn.Module) -> None:
         """Give the actor and a critic an optimiser each, once both are made."""

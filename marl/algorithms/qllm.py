@@ -26,6 +26,11 @@ class QLLM(ValueDecomposition):
         """Weights per agent, or a function of the agents' values."""
         return ("weights", "general")
 
+    @classmethod
+    def takes_potentials(cls, settings: TrainSettings) -> bool:
+        """Also as the bias."""
+        return settings.bias == "potentials" or super().takes_potentials(settings)
+
     def make_mixer(self, problem: Problem) -> Mixer:
         """The credit function."""
         return qllm_mixer(problem)
@@ -38,4 +43,4 @@ class QLLM(ValueDecomposition):
 def qllm_mixer(problem: Problem) -> QLLMMixer:
     """The problem's credit function as a mixer, which actor-critic methods use too."""
     assert problem.credit is not None  # `credit_forms` asks for it
-    return QLLMMixer(problem.credit, problem.sizes.layout, problem.settings)
+    return QLLMMixer(problem.credit, problem.sizes.layout, problem.settings, potentials=problem.potentials)

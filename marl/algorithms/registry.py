@@ -65,12 +65,13 @@ def algorithm_named(name: str) -> type[Algorithm]:
     raise UnknownNameError("algorithm", name, algorithm_names())
 
 
-def algorithm_of(settings: TrainSettings, *, has_credit: bool) -> type[Algorithm]:
+def algorithm_of(settings: TrainSettings, *, has_credit: bool, has_potentials: bool = False) -> type[Algorithm]:
     """The algorithm of these settings, once it has what it needs.
 
     Args:
         settings: their algorithm, its own options and whose reward teaches are looked at.
-        has_credit: whether there is an artifact.
+        has_credit: whether there is an artifact of a credit function.
+        has_potentials: whether there is one of potentials.
 
     Raises:
         UnknownNameError: there is no algorithm or option of this name.
@@ -92,5 +93,11 @@ def algorithm_of(settings: TrainSettings, *, has_credit: bool) -> type[Algorithm
             f"algorithm `{settings.algorithm}`",
             cause=needs if forms else "it does not use a credit function",
             remedy="Give --mixer ARTIFACT (or builtin) to the algorithms that need one, and to no others.",
+        )
+    if algorithm.takes_potentials(settings) != has_potentials:
+        raise ConfigurationError(
+            f"algorithm `{settings.algorithm}`",
+            cause="it does not use potentials" if has_potentials else "it needs an artifact of the kind `potentials`",
+            remedy="Give --potentials ARTIFACT where rewards or bias are `potentials`, and nowhere else.",
         )
     return algorithm

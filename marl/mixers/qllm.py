@@ -21,6 +21,7 @@ from qredit.marl.streams import Stream, generator
 if TYPE_CHECKING:
     from qredit.credit import CreditGraph
     from qredit.layout import StateLayout
+    from qredit.marl.potentials import Potentials
     from qredit.marl.replay import Episodes
     from qredit.marl.settings import TrainSettings
 
@@ -34,12 +35,20 @@ class QLLMMixer(Mixer):
         graph: the credit graph, of the form `weights` or `general`.
         layout: layout of the state.
         settings: strength, bias, placebo.
+        potentials: the agents' potentials, for a bias out of them.
 
     Raises:
         ConfigurationError: a placebo for a function without weights.
     """
 
-    def __init__(self, graph: CreditGraph, layout: StateLayout, settings: TrainSettings) -> None:
+    def __init__(
+        self,
+        graph: CreditGraph,
+        layout: StateLayout,
+        settings: TrainSettings,
+        *,
+        potentials: Potentials | None = None,
+    ) -> None:
         super().__init__()
         self.function = CreditMixer(graph, bias="function" if settings.bias == "function" else "none")
         self.credit_size = self.function.output_size
@@ -48,10 +57,10 @@ class QLLMMixer(Mixer):
         check_placebo(settings.placebo, graph)
         self.bias: nn.Module | None = None
         if settings.bias == "learned":
-            size = settings.mixing_size
-            self.bias = nn.Sequential(
-                StateScale(layout, typical=True), nn.Linear(layout.size, size), nn.ReLU(), nn.Linear(size, 1)
-            )
+            self.bias = _learned_bias(layout, settings.mixing_size)
+        elif settings.bias == "potentials":
+            assert potentials is not None  # `takes_potentials` asks for them
+            self.bias = PotentialBias(potentials, self.function)
 
     def forward(self, agent_qs: Tensor, states: Tensor) -> Tensor:
         """`Q_tot [B, T, 1]` of `agent_qs [B, T, N]` and `states [B, T, S]`, placebos left aside."""
@@ -110,6 +119,31 @@ class QLLMMixer(Mixer):
             return credit
         weights, bias = credit.tensor_split([self.function.n_agents], dim=-1)
         return torch.cat([1 + self.strength * (weights - 1), bias], dim=-1)
+
+
+class PotentialBias(nn.Module):
+    """`f_b(s) = (1 / N) sum_i sigma^i(o^i)`: the agents' potentials as a team's, which never learn (LCA in QLLM).
+
+    Args:
+        potentials: `sigma`.
+        function: knows the unit of rewards, in which a function's own bias is, too.
+    """
+
+    def __init__(self, potentials: Potentials, function: CreditMixer) -> None:
+        super().__init__()
+        self._fixed = (potentials, function)  # a tuple, so that they are no modules of this one, whose weights learn
+
+    @torch.no_grad()
+    def forward(self, states: Tensor) -> Tensor:
+        """`[..., 1]` of `states [..., S]`."""
+        potentials, function = self._fixed
+        bias: Tensor = function.bias_unit * potentials(states).mean(dim=-1, keepdim=True)
+        return bias
+
+
+def _learned_bias(layout: StateLayout, size: int) -> nn.Module:
+    scale = StateScale(layout, typical=True)
+    return nn.Sequential(scale, nn.Linear(layout.size, size), nn.ReLU(), nn.Linear(size, 1))
 
 
 def check_placebo(placebo: str, graph: CreditGraph) -> None:

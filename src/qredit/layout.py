@@ -162,6 +162,26 @@ class StateLayout:
         array: Any = states
         return array[..., numbers]  # type: ignore[no-any-return]
 
+    def unchanged(self, before: ArrayT, after: ArrayT) -> ArrayT:
+        """Of which agents nothing that is about them has changed, `[..., N]`, of states `[..., S]` (torch).
+
+        Raises:
+            ValueError: no field is about agents.
+        """
+        a: Any = before
+        b: Any = after
+        moved: Any = None
+        lead = tuple(a.shape[:-1])
+        for field, part in self.slices():
+            if field.agent_axes:
+                different = (a[..., part] != b[..., part]).reshape(lead + field.shape)
+                different = different.movedim(len(lead) + field.agent_axes[0], len(lead))
+                rows = different.reshape((*lead, field.shape[field.agent_axes[0]], -1)).any(-1)
+                moved = rows if moved is None else moved | rows
+        if moved is None:
+            raise ValueError("no field of the state is about agents: `agent_axes` are missing")
+        return ~moved  # type: ignore[no-any-return]
+
     def transition(self, n_agents: int, n_actions: int) -> StateLayout:
         """The layout of a transition `[S + N + S]`: this state, the action that each agent chose, the next state.
 

@@ -35,7 +35,8 @@ class EnvironmentSpec(_Strict):
     """Which environment a task trains in, and who adapts it."""
 
     adapter: str
-    """Name of the adapter: `lbf`, `matrix`, `mpe`, `pistonball`, `rooms`, `rware`, or `gymnasium` and `pettingzoo` for one's own."""
+    """Name of the adapter: `lbf`, `matrix`, `mpe`, `pistonball`, `rooms` or `rware`; `gymnasium` and `pettingzoo` for
+    one's own."""
     id: str
     """The environment's registered id, such as `Foraging-5x5-2p-1f-v3`; for `pettingzoo` its module, such as
     `mpe2.simple_spread_v3` or `my_package.my_module:parallel_env`."""
@@ -125,6 +126,8 @@ class Task(_Strict):
     """How many agents the team has."""
     actions: Annotated[tuple[str, ...], Field(min_length=1)]
     """Names of the actions, in the order of their numbers."""
+    noop: str | None = None
+    """The action that does nothing, if there is one."""
     time_limit: Annotated[int, Field(ge=1)]
     """Steps after which an episode is cut off."""
     kind: str = "weights"
@@ -152,6 +155,11 @@ class Task(_Strict):
                 "contradiction", "{text}", {"text": "; ".join(text for _, text in found), "found": found}
             )
         return self
+
+    @property
+    def noop_number(self) -> int | None:
+        """Number of the action that does nothing; `None` if there is none."""
+        return None if self.noop is None else self.actions.index(self.noop)
 
     def own_layout(self) -> StateLayout | None:
         """The layout written in the task file, or `None` when the environment's adapter supplies it."""
@@ -257,6 +265,8 @@ def _contradictions(task: Task) -> Iterator[tuple[tuple[str | int, ...], str]]:
         yield ("states",), "sample states need a `layout` that says what they hold"
     if task.states is not None and (Path(task.states).name != task.states or task.states in ("", "..")):
         yield ("states",), f"`{task.states}` is no plain file name: put the file beside the task file"
+    if task.noop is not None and task.noop not in task.actions:
+        yield ("noop",), f"`{task.noop}` is none of the actions {', '.join(task.actions)}"
     if layout is None:
         return
     if not layout:

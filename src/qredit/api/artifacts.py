@@ -44,6 +44,30 @@ def find_mixer(name: str, task: Task) -> Artifact:
     return artifact
 
 
+def find_potentials(name: str | Path, task: Task) -> Path:
+    """The artifact of potentials that the user named, made for a state of this very layout.
+
+    Args:
+        name: folder of an artifact or of a run, or name of a run.
+        task: the task to train on.
+
+    Raises:
+        UnknownNameError: no such artifact.
+        ArtifactError: damaged, of another kind, or made for another layout of the state.
+    """
+    from qredit.marl import layout_of
+    from qredit.marl.potentials import load_potentials
+
+    path = load_artifact(artifact_folder(str(name))).path
+    if load_potentials(path).layout != layout_of(task):
+        raise ArtifactError(
+            f"artifact `{path}`",
+            cause=f"its potentials were made for another state than that of `{task.name}`",
+            remedy=f"Rank transitions of this task: `qredit rank {task.name}`.",
+        )
+    return path
+
+
 def load_named(name: str) -> Artifact:
     """The artifact that ships for the task of this name, or that of a folder or run.
 

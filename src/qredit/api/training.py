@@ -7,8 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qredit.api.artifacts import find_mixer
-from qredit.artifact import CREDIT_GRAPH
+from qredit.api.artifacts import find_mixer, find_potentials
 from qredit.marl.adapters import compile_ahead
 from qredit.marl.algorithms import algorithm_of
 from qredit.marl.settings import TrainSettings
@@ -39,6 +38,7 @@ def train(
     settings: TrainSettings,
     *,
     mixer: str | None = None,
+    potentials: str | Path | None = None,
     backend: Backend | None = None,
     resume: str | Path | None = None,
     on_start: Callable[[Run], None] = lambda run: None,
@@ -51,6 +51,7 @@ def train(
         task_name: built-in task or task file, with an environment.
         settings: the settings.
         mixer: artifact for an algorithm that needs one: its folder, the run that made it, or `builtin`.
+        potentials: artifact for rewards or a bias out of potentials: its folder, or the run that made it.
         backend: what plays the episodes: see `EnvironmentSpec.backend`; `None` for what the task says.
         resume: training run to go on with, exactly where its checkpoint stands.
         on_start: told of the run folder.
@@ -61,14 +62,16 @@ def train(
         QreditError: names that do not exist, an artifact for another task, a checkpoint of other settings, ...
     """
     from qredit.marl import train as train_one
+    from qredit.marl.artifact_hashes import artifact_hashes
 
     task = _task(task_name, backend)
-    algorithm = algorithm_of(settings, has_credit=mixer is not None)
-    artifact = None if mixer is None else find_mixer(mixer, task)
+    algorithm = algorithm_of(settings, has_credit=mixer is not None, has_potentials=potentials is not None)
+    mixer_path = None if mixer is None else find_mixer(mixer, task).path
+    potentials_path = None if potentials is None else find_potentials(potentials, task)
     record = {
         "task": task.model_dump(mode="json"),
         "training": asdict(algorithm.complete(settings)),
-        "mixer_sha256": None if artifact is None else artifact.manifest["files"][CREDIT_GRAPH],
+        **artifact_hashes(mixer_path, potentials_path),
     }
     run = open_run(resume, kind="train") if resume else create_run("train", f"{task.name}-{settings.algorithm}", record)
     on_start(run)
@@ -78,7 +81,8 @@ def train(
             task,
             settings,
             run,
-            mixer_path=artifact.path if artifact else None,
+            mixer_path=mixer_path,
+            potentials_path=potentials_path,
             resume=resume is not None,
             on_progress=on_progress,
         )
@@ -93,6 +97,7 @@ def compare(
     *,
     mixer: str | None = None,
     shares: str | None = None,
+    potentials: str | Path | None = None,
     placebos: bool = False,
     engine: EngineSettings | None = None,
     backend: Backend | None = None,
@@ -111,6 +116,7 @@ def compare(
         settings: the settings of all; algorithm and seed are replaced.
         mixer: artifact for algorithms that mix with a credit function: its folder, the run that made it, or `builtin`.
         shares: artifact for algorithms that learn from shares of the reward.
+        potentials: artifact for those that learn from potentials: its folder, or the run that made it.
         placebos: whether each contender with a credit function brings its four placebos.
         engine: where the trainings run, and how many at a time; `None` for one per core here.
         backend: what plays the episodes: see `EnvironmentSpec.backend`; `None` for what the task says.
@@ -126,7 +132,9 @@ def compare(
     from qredit.marl.comparison_run import compare as compare_all
 
     task = _task(task_name, backend)
-    contenders = _contenders(task, algorithms, settings, mixer=mixer, shares=shares, placebos=placebos)
+    contenders = _contenders(
+        task, algorithms, settings, mixer=mixer, shares=shares, potentials=potentials, placebos=placebos
+    )
     run = _comparison_run(task, seeds, resume, command)
     on_start(run)
     compile_ahead(task, on_compile, recurrent=any(contender.settings.recurrent for contender in contenders))
@@ -153,6 +161,7 @@ def submit(
     engine: EngineSettings,
     mixer: str | None = None,
     shares: str | None = None,
+    potentials: str | Path | None = None,
     placebos: bool = False,
     backend: Backend | None = None,
     resume: str | Path | None = None,
@@ -166,7 +175,9 @@ def submit(
     from qredit.marl.comparison_run import submit as submit_all
 
     task = _task(task_name, backend)
-    contenders = _contenders(task, algorithms, settings, mixer=mixer, shares=shares, placebos=placebos)
+    contenders = _contenders(
+        task, algorithms, settings, mixer=mixer, shares=shares, potentials=potentials, placebos=placebos
+    )
     run = _comparison_run(task, seeds, resume, command)
     with run.writing():
         return Submitted(run, submit_all(task, contenders, seeds, run, engine=engine))
@@ -184,6 +195,7 @@ def _contenders(
     *,
     mixer: str | None,
     shares: str | None,
+    potentials: str | Path | None,
     placebos: bool,
 ) -> list[Contender]:
     from qredit.marl.contenders import parse_contender, with_placebos
@@ -191,7 +203,11 @@ def _contenders(
     names = with_placebos(algorithms) if placebos else algorithms
     weights_path = find_mixer(mixer, task).path if mixer is not None else None
     shares_path = find_mixer(shares, task).path if shares is not None else None
-    return [parse_contender(name, settings, mixer=weights_path, shares=shares_path) for name in names]
+    potentials_path = find_potentials(potentials, task) if potentials is not None else None
+    return [
+        parse_contender(name, settings, mixer=weights_path, shares=shares_path, potentials=potentials_path)
+        for name in names
+    ]
 
 
 def _comparison_run(task: Task, seeds: Sequence[int], resume: str | Path | None, command: str | None) -> Run:

@@ -43,6 +43,12 @@ OwnOption = Annotated[
 ]
 
 
+PotentialsOption = Annotated[
+    str | None,
+    typer.Option(help="Artifact of the kind `potentials`, for rewards or a bias out of them: its folder, or a run."),
+]
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
     command(app, "train")(with_settings("settings", TrainSettings, leave_out=("own",))(train))
@@ -55,6 +61,7 @@ def train(
     task: Annotated[str, typer.Argument(help="Built-in task, or the path of a task file with an environment.")],
     settings: TrainSettings,
     mixer: MixerOption = None,
+    potentials: PotentialsOption = None,
     own: OwnOption = None,
     backend: BackendOption = None,
     resume: Annotated[str | None, typer.Option(help="Training run to go on with, with the same settings.")] = None,
@@ -72,6 +79,7 @@ def train(
             task,
             settings,
             mixer=mixer,
+            potentials=potentials,
             backend=backend,
             resume=resume,
             on_start=lambda run: progress.console.print(plain(f"run {run.path}"), soft_wrap=True),
@@ -109,6 +117,7 @@ def compare(
     shares: Annotated[
         str | None, typer.Option(help="Artifact of the kind `shares`, for contenders with rewards=shares.")
     ] = None,
+    potentials: PotentialsOption = None,
     placebos: Annotated[
         bool, typer.Option("--placebos", help="Train each credit function's four placebos too.")
     ] = False,
@@ -140,6 +149,7 @@ def compare(
             engine=engine,
             mixer=mixer,
             shares=shares,
+            potentials=potentials,
             placebos=placebos,
             backend=backend,
             resume=resume,
@@ -155,6 +165,7 @@ def compare(
             settings,
             mixer=mixer,
             shares=shares,
+            potentials=potentials,
             placebos=placebos,
             engine=engine,
             backend=backend,
