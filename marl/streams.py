@@ -27,6 +27,8 @@ class Stream(IntEnum):
     POLICY_NOISE = 11
     NEXT_ACTIONS = 12
     GREEDY_EVALUATION = 13
+    TRANSITIONS = 14
+    RANKING_ERRORS = 15
 
 
 def generator(stream: Stream, seed: int, counter: int = 0) -> np.random.Generator:

@@ -119,7 +119,8 @@ class Pistonball:
     def state(self) -> NDArray[np.float32]:
         """The global state for credit, `[S]`."""
         spin = self.official.ball.angular_velocity
-        return np.array([*self._heights(), *self._ball(), *self._velocity(), spin], dtype=np.float32)
+        parts = [*self._heights(), *self._left_edges, *self._ball(), *self._velocity(), spin]
+        return np.array(parts, dtype=np.float32)
 
     def observations(self) -> NDArray[np.float32]:
         """What each piston sees, `[N, O]`, mostly between -1 and 1.
@@ -240,6 +241,16 @@ def _layout(official: Any, travel: float, width: float) -> StateLayout:
                 f"How far each piston is raised; 0 is all the way down. Piston i reaches from {wide} i to "
                 f"{wide} i + {wide} pixels right of the left wall, so that piston 0 stands at that wall.",
                 ("piston",),
+                (0,),
+            ),
+            StateField(
+                "piston_x",
+                (n,),
+                "pixels",
+                0,
+                width,
+                "Left edge of each piston, counted from the left wall; it never changes.",
+                ("place",),
                 (0,),
             ),
             StateField(

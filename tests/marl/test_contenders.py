@@ -76,7 +76,11 @@ def test_values_have_the_type_of_their_setting(name: str, text: str, value: obje
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("vdn+hidden_size=wide", "`int`"), ("qllm+bias=some", "function or learned or potentials or none"), ("vdn+recurrent=7", "bool")],
+    [
+        ("vdn+hidden_size=wide", "`int`"),
+        ("qllm+bias=some", "function or learned or potentials or none"),
+        ("vdn+recurrent=7", "bool"),
+    ],
 )
 def test_values_that_do_not_fit_are_refused(text: str, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):

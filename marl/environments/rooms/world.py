@@ -130,6 +130,13 @@ class Rooms:
         """Go back to a snapshot of this world, or of another one of the same plan."""
         self._now = snapshot
 
+    def snapshot_of(self, state: NDArray[np.float32]) -> Saved:
+        """The world in a state `[S]`, as if no step had been taken."""
+        named = {name: values.astype(int).tolist() for name, values in self.layout.named(state).items()}
+        done = [bool(flag) for kind in self.plan.kinds for flag in named[kind.done]]
+        positions, facing = (tuple((a, b) for a, b in named[f]) for f in ("agent_position", "agent_facing"))
+        return Saved(positions, facing, tuple(done), arrived=self.plan.target in positions, steps=0)
+
     def scripted_actions(self, rng: np.random.Generator) -> list[int]:
         """Mostly a step on the shortest way to the next thing that is to be done, `[N]`."""
         from qredit.marl.environments.rooms.duties import next_action

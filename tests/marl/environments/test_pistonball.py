@@ -72,8 +72,13 @@ def _spin_the_ball(simulator: Any) -> None:
     simulator.official.ball.angular_velocity += 1
 
 
+def _shift_a_piston(simulator: Any) -> None:
+    simulator._left_edges = simulator._left_edges + np.eye(simulator.n_agents)[1]
+
+
 CHANGES: Mapping[str, Change] = {
     "piston": _raise_a_piston,
+    "place": _shift_a_piston,
     "ball_position": _move_the_ball,
     "ball_velocity": _push_the_ball,
     "ball_spin": _spin_the_ball,
