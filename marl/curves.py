@@ -115,5 +115,25 @@ def read_curve(folder: Path) -> LearningCurve:
     return curve
 
 
+def read_columns(folder: Path) -> dict[str, Floats]:
+    """All columns of numbers of a train run folder that are complete, each `[P]`, by their names.
+
+    Raises:
+        ArtifactError: the file is missing or no regular file.
+        RunFolderError: it is damaged.
+    """
+    path = folder / METRICS
+    rows = list(csv.DictReader(io.StringIO(read_untrusted(path, limit=_SIZE_LIMIT).decode(errors="replace"))))
+    try:
+        names = [name for name in (rows[0] if rows else {}) if all(row[name] for row in rows)]
+        return {name: _column(rows, name) for name in names}
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunFolderError(
+            f"learning curve `{path}`",
+            cause=f"it is damaged or of another version ({type(error).__name__}: {error})",
+            remedy=f"Delete the folder `{folder}` and run again.",
+        ) from error
+
+
 def _column(rows: Sequence[Mapping[str, str]], name: str) -> Floats:
     return np.array([float(row[name]) for row in rows], dtype=np.float64)

@@ -37,6 +37,10 @@ class Evaluation:
     """Its standard deviation over these episodes."""
     sampled_return: float | None = None
     """The same with actions drawn from the policy; none for algorithms whose policy is no distribution."""
+    greedy_completed: float = 0.0
+    """Share of the greedy evaluation episodes in which the world ended before the time limit."""
+    sampled_completed: float | None = None
+    """The same with actions drawn from the policy."""
 
 
 class Sink(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -92,6 +92,16 @@ _PER_STEP = frozenset({"agent_rewards"})
 _MUST_BE_FINITE = {"agent_rewards": "the reward", "observations": "the observation", "states": "the state"}
 
 
+@dataclass(frozen=True)
+class Played:
+    """What evaluation episodes ended with."""
+
+    returns: NDArray[np.float64]
+    """Undiscounted team return, `[episodes]`."""
+    completed: NDArray[np.bool_]
+    """Whether the world had ended when the episode was over, and not the time, `[episodes]`."""
+
+
 def evaluate(
     environment: BatchedEnvironment,
     network: AgentNetwork,
@@ -100,8 +110,8 @@ def evaluate(
     device: torch.device,
     choose: Choose = greedy,
     rng: np.random.Generator | None = None,
-) -> NDArray[np.float64]:
-    """Undiscounted team return `[episodes]` of episodes on the seeds that all algorithms share.
+) -> Played:
+    """Play episodes on the seeds that all algorithms share.
 
     Args:
         environment: an environment of the evaluation's own.
@@ -114,6 +124,7 @@ def evaluate(
     scorer = Scorer(network, device)
     numbers = np.random.default_rng(0) if rng is None else rng
     returns: list[NDArray[np.float64]] = []
+    completed: list[NDArray[np.bool_]] = []
     for first in range(0, episodes, environment.n_environments):
         count = min(environment.n_environments, episodes - first)
         now = environment.reset(episode_seeds(Stream.EVALUATION_EPISODES, 0, first, count))
@@ -123,4 +134,5 @@ def evaluate(
             now = environment.step(choose(scorer.scores(now), now.available_actions, numbers))
             total += now.rewards
         returns.append(total[:count])
-    return np.concatenate(returns)
+        completed.append(now.terminated[:count].copy())
+    return Played(np.concatenate(returns), np.concatenate(completed))

@@ -33,15 +33,13 @@ from qredit.marl.metrics import Evaluation, MetricsLog
 from qredit.marl.mixers.credit import load_graph
 from qredit.marl.potentials import Potentials, load_potentials
 from qredit.marl.process import prepare_process
-from qredit.marl.rollout import Collector, evaluate
+from qredit.marl.rollout import Collector, Played, evaluate
 from qredit.marl.settings import TrainSettings
 from qredit.marl.statistics import area_under_curve
 from qredit.marl.streams import Stream, episode_seeds, generator
 from qredit.marl.wandb_sink import WandbRun
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from qredit.marl.environment import BatchedEnvironment
     from qredit.runs import Run
     from qredit.task import Task
@@ -202,7 +200,7 @@ class Training:
 
     def _evaluate(self) -> Evaluation:
         started = time.perf_counter()
-        returns = self._play(epsilon_greedy(self._settings.evaluation_epsilon), Stream.GREEDY_EVALUATION)
+        best = self._play(epsilon_greedy(self._settings.evaluation_epsilon), Stream.GREEDY_EVALUATION)
         drawn = self._play(sampled, Stream.SAMPLED_EVALUATION) if self._algorithm.stochastic else None
         counters = replace(self._counters, seconds=self._counters.seconds + time.perf_counter() - started)
         self._counters = counters
@@ -213,13 +211,15 @@ class Training:
             updates=counters.updates,
             epsilon=0.0 if self._algorithm.stochastic else self._settings.epsilon(counters.environment_steps),
             loss=float(self._loss),
-            greedy_return=float(returns.mean()),
-            greedy_return_std=float(returns.std()),
-            sampled_return=None if drawn is None else float(drawn.mean()),
+            greedy_return=float(best.returns.mean()),
+            greedy_return_std=float(best.returns.std()),
+            sampled_return=None if drawn is None else float(drawn.returns.mean()),
+            greedy_completed=float(best.completed.mean()),
+            sampled_completed=None if drawn is None else float(drawn.completed.mean()),
         )
 
-    def _play(self, choose: Choose, stream: Stream) -> NDArray[np.float64]:
-        """Returns of the evaluation episodes."""
+    def _play(self, choose: Choose, stream: Stream) -> Played:
+        """The evaluation episodes."""
         settings = self._settings
         return evaluate(
             self._evaluation,

@@ -419,8 +419,9 @@ def test_greedy_returns_do_not_depend_on_how_many_environments_play(recurrent: b
     device = torch.device("cpu")
     several = evaluate(make_environment(TASK, 4), network, episodes=10, device=device)
     alone = evaluate(make_environment(TASK, 1), network, episodes=10, device=device)
-    assert several.shape == (10,)
-    assert several.tolist() == pytest.approx(alone.tolist())
+    assert several.returns.shape == several.completed.shape == (10,)
+    assert several.returns.tolist() == pytest.approx(alone.returns.tolist())
+    assert several.completed.tolist() == alone.completed.tolist()
 
 
 def test_evaluation_may_explore_without_touching_what_is_learnt(small: TrainSettings, make_run: MakeRun) -> None:
@@ -443,7 +444,8 @@ def test_a_collection_without_exploration_is_greedy_play(recurrent: bool) -> Non
     episodes = collector.collect(seeds, choose=epsilon_greedy(0.0), rng=rng)
     returns = (episodes.rewards * episodes.filled).sum(dim=1)
     expected = evaluate(make_environment(TASK, 10), network, episodes=10, device=torch.device("cpu"))
-    assert returns.tolist() == pytest.approx(expected.tolist())
+    assert returns.tolist() == pytest.approx(expected.returns.tolist())
+    assert episodes.terminated.any(dim=1).tolist() == expected.completed.tolist()
     with torch.no_grad():
         values = network(episodes.observations.transpose(0, 1))[0].transpose(0, 1)[:, :-1]
     taken = values.gather(-1, episodes.actions.unsqueeze(-1)).squeeze(-1)

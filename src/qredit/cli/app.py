@@ -11,6 +11,7 @@ from qredit.cli import (
     algorithms,
     checking,
     doctor,
+    experiment,
     exporting,
     fidelity,
     generation,
@@ -62,5 +63,6 @@ for module in (
     reporting,
     inspection,
     doctor,
+    experiment,
 ):
     module.register(app)
