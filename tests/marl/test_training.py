@@ -35,7 +35,10 @@ if TYPE_CHECKING:
 
 TASK = load_task("lbf-5x5-2p-1f")
 STATE_SIZE = make_environment(TASK, 1).layout.size
-COLUMNS = "environment_steps,seconds,episodes,updates,epsilon,loss,greedy_return,greedy_return_std,sampled_return"
+COLUMNS = (
+    "environment_steps,seconds,episodes,updates,epsilon,loss,greedy_return,greedy_return_std,sampled_return,"
+    "greedy_completed,sampled_completed"
+)
 
 
 def rows(run: Run) -> list[dict[str, float]]:
