@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 from qredit.files import sha256
 
 Speaker = Literal["system", "user", "assistant"]
-Role = Literal["coder", "evaluator"]
+Role = Literal["coder", "evaluator", "ranker"]
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,12 @@ class Position:
     round: int
     """Running number of the round, from 1."""
     candidate: int
-    """Number of the candidate in its round, from 1; 0 for the evaluator."""
+    """Number of the candidate in its round, from 1; 0 for the evaluator; for the ranker the number of the prompt."""
     attempt: int
     """Number of the attempt, from 1; more than 1 after a reply that could not be used."""
 
     def __post_init__(self) -> None:
-        if self.role not in ("coder", "evaluator") or any(
+        if self.role not in get_args(Role) or any(
             type(number) is not int for number in (self.round, self.candidate, self.attempt)
         ):
             raise ValueError(f"no position of a run: {self!r}")  # positions also come from files

@@ -28,7 +28,7 @@ class Brief:
     """Candidates per round, `K`."""
     templates: Path
     """The templates of the kind of program that is to be written."""
-    values: Mapping[str, str | bool]
+    values: Mapping[str, str | bool | tuple[str, ...]]
     """What these templates need to know besides, such as what becomes of negative weights."""
     noun: str
     """What the program is called, such as `function`."""

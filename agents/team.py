@@ -33,6 +33,8 @@ class Models:
     """Writes candidates; answers for every role that has no model of its own."""
     evaluator: ChatModel | None = None
     """Compares candidates; the coder's model if `None`."""
+    ranker: ChatModel | None = None
+    """Ranks situations, in runs that rank; `None` in others."""
 
     @staticmethod
     def of(given: ChatModel | Models) -> Models:
@@ -40,7 +42,8 @@ class Models:
         return given if isinstance(given, Models) else Models(given)
 
     def __getitem__(self, role: Role) -> ChatModel:
-        model = self.evaluator if role == "evaluator" and self.evaluator is not None else self.coder
+        own = {"evaluator": self.evaluator, "ranker": self.ranker}.get(role)
+        model = self.coder if own is None else own
         return model.in_role(role) if isinstance(model, SpeaksForRoles) else model
 
     def identity(self, role: Role) -> Identity:
@@ -50,4 +53,4 @@ class Models:
     @property
     def identities(self) -> Mapping[Role, Identity]:
         """What answers, by role."""
-        return {role: self.identity(role) for role in ROLES}
+        return {role: self.identity(role) for role in ROLES if role != "ranker" or self.ranker is not None}

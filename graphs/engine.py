@@ -9,7 +9,7 @@ call is made, calls in flight end and are stored, and the run can be resumed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from qredit.agents.messages import Message, Position, Reply, ReplySchema
@@ -27,6 +27,8 @@ from qredit.graphs.state import Ask, Chosen, Outcome, RunState, of_round
 from qredit.graphs.story import Story
 from qredit.sandbox.verdict import Accepted
 
+Trial = Callable[[int, Mapping[int, Accepted], StoredModel], Awaitable[str]]
+"""What else the evaluator shall see of the candidates of a ballot: (round, number -> accepted program, whom to ask)."""
 PlayOff = Callable[[Mapping[int, Accepted]], str]
 """Short trainings with the candidates of a ballot: number -> accepted program, to curves in words; blocks."""
 
@@ -45,6 +47,7 @@ class Engine:
         candidates: Candidates,
         story: Story,
         play_off: PlayOff | None = None,
+        trial: Trial | None = None,
     ) -> None:
         self._brief = brief
         self._settings = settings
@@ -53,6 +56,7 @@ class Engine:
         self._candidates = candidates
         self._story = story
         self._play_off = play_off
+        self._trial = trial
         self.judge = judge
         """Who checks candidates."""
 
@@ -239,14 +243,18 @@ class Engine:
         ]
 
     async def _curves(self, number: int, ballot: Ballot) -> str:
-        """What short trainings with the candidates gave; kept, so that a resumed run asks the very same question."""
-        if self._play_off is None:
+        """What short trainings or a trial gave; kept, so that a resumed run asks the very same question."""
+        if self._play_off is None and self._trial is None:
             return ""
         kept = self._candidates.curves(number)
         if kept is None:
             finalists = {n: self.judge.accepted(sha)[0] for n, sha in enumerate(ballot.shas, 1)}
             self._story.playing_off(number, len(finalists))
-            kept = await asyncio.to_thread(self._play_off, finalists)
+            if self._trial is not None:
+                kept = await self._trial(number, finalists, self._model)
+            elif self._play_off is not None:
+                kept = await asyncio.to_thread(self._play_off, finalists)
+            assert kept is not None
             self._candidates.keep_curves(number, kept)
         self._story.played_off(number, kept)
         return kept

@@ -16,7 +16,7 @@ from qredit.agents.team import Models
 from qredit.agents.telemetry import keep_to_this_machine
 from qredit.errors import QreditError, StorageError
 from qredit.graphs.candidates import Candidates
-from qredit.graphs.engine import Engine, PlayOff
+from qredit.graphs.engine import Engine, PlayOff, Trial
 from qredit.graphs.events import Event, OnEvent, ignore
 from qredit.graphs.identity import check_identity, generation_identity, task_of
 from qredit.graphs.judging import Judge
@@ -52,6 +52,8 @@ class Job:
     """The selection score, in place of the kind's own."""
     play_off: PlayOff | None = None
     """Short trainings with the candidates, if the evaluator is to see any."""
+    trial: Trial | None = None
+    """What else the evaluator is to see of the candidates."""
 
     @property
     def score(self) -> Scorer | None:
@@ -126,6 +128,7 @@ async def generate(
             candidates=candidates,
             story=Story(trace, on_event),
             play_off=job.play_off if settings.play_off else None,
+            trial=job.trial,
         )
         async with _ending_cleanly(store, trace, run, on_event):
             final = await run_graph(engine, settings, run, from_the_start=not same, on_event=on_event)

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from qredit.sandbox import Accepted, Jail, Verdict
 
 
-def _check(source: str, assignment: Assignment, jail: Jail) -> Verdict:
+def describes(source: str, assignment: Assignment, jail: Jail) -> Verdict:
+    """Check that a function describes the probe states, each for every agent; the payload is the texts."""
     from qredit.sandbox import Rejected, describe_all
 
     subject = assignment.subject
@@ -59,7 +60,7 @@ DESCRIBE = Kind(
     title="an agent's situation in words, for rankings by a language model",
     functions=("describe",),
     templates=kind_templates("describe"),
-    check=_check,
+    check=describes,
     measure=_measure,
     scorer=_scorer,
     scenes=state_scenes,

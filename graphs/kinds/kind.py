@@ -28,6 +28,8 @@ class Assignment:
     """Whether weights are normalised to sum to N."""
     igm: Igm = "enforce"
     """Whether negative weights are clamped at 0 or kept."""
+    key_steps: tuple[str, ...] = ()
+    """What happened in the steps with which a random team earned something, in words, for kinds that rank."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,11 @@ class Kind:
         return self.artifact or self.name
 
 
-def template_values(assignment: Assignment, *, scored: bool) -> Mapping[str, str | bool]:
+def template_values(assignment: Assignment, *, scored: bool) -> Mapping[str, str | bool | tuple[str, ...]]:
     """What role templates need to know besides the task."""
-    return {"scale": assignment.scale, "igm": assignment.igm, "scored": scored}
+    return {
+        "scale": assignment.scale,
+        "igm": assignment.igm,
+        "scored": scored,
+        "key_steps": assignment.key_steps,
+    }

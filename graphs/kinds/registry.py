@@ -9,13 +9,14 @@ from qredit.errors import ConfigurationError, UnknownNameError
 from qredit.graphs.kinds.describe import DESCRIBE
 from qredit.graphs.kinds.general import GENERAL
 from qredit.graphs.kinds.kind import Kind
+from qredit.graphs.kinds.ranking import RANKING
 from qredit.graphs.kinds.shares import SHARES
 from qredit.graphs.kinds.weights import WEIGHTS
 
 ENTRY_POINTS = "qredit.kinds"
 """Group under which an installed package registers a `Kind` of its own."""
 
-KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (WEIGHTS, GENERAL, SHARES, DESCRIBE)}
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (WEIGHTS, GENERAL, SHARES, DESCRIBE, RANKING)}
 
 
 def kind_named(name: str) -> Kind:

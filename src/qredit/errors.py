@@ -110,6 +110,10 @@ class NoUsableReplyError(ModelError):
     """No usable reply within the retry budget."""
 
 
+class UnreliableRankerError(ModelError):
+    """The ranker's answers to probes show that the full set would be wasted on it."""
+
+
 class BudgetSpentError(ModelError):
     """The next call could cost more than what is left of the user's budget."""
 

@@ -137,6 +137,12 @@ class Rooms:
         positions, facing = (tuple((a, b) for a, b in named[f]) for f in ("agent_position", "agent_facing"))
         return Saved(positions, facing, tuple(done), arrived=self.plan.target in positions, steps=0)
 
+    def render(self) -> NDArray[np.uint8]:
+        """A picture of the present state, `[rows * 16, columns * 16, 3]`; other sizes: `rooms.drawing.rgb_array`."""
+        from qredit.marl.environments.rooms.drawing import rgb_array
+
+        return rgb_array(self.plan, self._now)
+
     def scripted_actions(self, rng: np.random.Generator) -> list[int]:
         """Mostly a step on the shortest way to the next thing that is to be done, `[N]`."""
         from qredit.marl.environments.rooms.duties import next_action

@@ -98,7 +98,7 @@ def generate(
         recording = recording_path(task.name, None if kind.name == task.kind else kind.name)
     settings = asked_for = settings or GenerationSettings()
     if request.model == "replay" and asked_for == GenerationSettings():
-        settings = _recorded_settings(recording)
+        settings = recorded_settings(recording)
     if settings.play_off:
         require_trainable(kind, task)
     if request.model != "human":  # whatever is wrong with models and budget comes out before there is a run folder
@@ -122,7 +122,7 @@ def generate(
     return Generated(run, artifact, result, jail.name, time.perf_counter() - started)
 
 
-def _recorded_settings(recording: Path) -> GenerationSettings:
+def recorded_settings(recording: Path) -> GenerationSettings:
     """The settings that a recording was made with; the defaults where there is none.
 
     Raises:

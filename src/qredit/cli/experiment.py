@@ -11,7 +11,7 @@ import typer
 
 from qredit.cli.console import command, err, out, plain
 from qredit.cli.training import parse_seeds
-from qredit.errors import UnknownNameError
+from qredit.errors import ConfigurationError, UnknownNameError
 from qredit.files import write_atomic
 from qredit.runs import runs_root
 
@@ -24,8 +24,11 @@ def register(app: typer.Typer) -> None:
 def experiment(
     study: Annotated[Literal["lca"], typer.Argument(help="Which study: `lca`.")],
     part: Annotated[
-        Literal["methods", "errors"],
-        typer.Option(help="`methods`: LCA beside its baselines, all tuned; `errors`: what wrong rankings cost."),
+        Literal["methods", "errors", "episode"],
+        typer.Option(
+            help="`methods`: LCA beside its baselines, all tuned; `errors`: what wrong rankings cost; `episode`: the "
+            "individual rewards of one episode of a finished training, under pictures of it."
+        ),
     ] = "methods",
     worlds: Annotated[str, typer.Option(help="Worlds, with commas between.")] = "two-switch,victim-rubble,pistonball",
     seeds: Annotated[str, typer.Option(help="Seeds, with commas between, or a range such as 0-4.")] = "0-4",
@@ -33,11 +36,18 @@ def experiment(
     folder: Annotated[
         Path | None, typer.Option(help="Where runs and results go; what is finished there is kept.")
     ] = None,
+    run: Annotated[str | None, typer.Option(help="`episode`: the training, its run folder or its name.")] = None,
+    potentials: Annotated[str | None, typer.Option(help="`episode`: the artifact that it trained with.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="`episode`: which of the evaluation's episodes.")] = 0,
+    sampled: Annotated[bool, typer.Option("--sampled/--greedy", help="`episode`: how actions are chosen.")] = True,
 ) -> None:
     """Run a study again: one line of JSON per result, also in results-PART-WORLD.jsonl of the folder."""
     from qredit.api.lca import WORLDS, errors, methods
 
     where = runs_root() / f"experiment-{study}" if folder is None else folder
+    if part == "episode":
+        _episode(run, potentials, where / part, seed=seed, sampled=sampled)
+        return
     for name in worlds.split(","):
         if name not in WORLDS:
             raise UnknownNameError("world", name, list(WORLDS))
@@ -54,3 +64,21 @@ def experiment(
         study_of = methods if part == "methods" else errors
         study_of(WORLDS[name], where / part / name, seeds=parse_seeds(seeds), jobs=jobs, report=report)
         err().print(plain(f"results  {file}"), soft_wrap=True)
+
+
+def _episode(run: str | None, potentials: str | None, folder: Path, *, seed: int, sampled: bool) -> None:
+    """Pictures and numbers of one episode, in a folder of the training's name."""
+    from qredit.api.lca import play_episode, save_episode
+
+    if run is None or potentials is None:
+        raise ConfigurationError(
+            "part `episode`",
+            cause="it plays a finished training, and needs the potentials that it learned from",
+            remedy="Give --run FOLDER and --potentials ARTIFACT.",
+        )
+    episode = play_episode(run, potentials, seed=seed, sampled=sampled)
+    facts = episode.to_json()
+    names = ("task", "run", "seed", "sampled", "completed", "steps", "team_return", "individual_returns", "landmarks")
+    out().print(plain(json.dumps({name: facts[name] for name in names})), soft_wrap=True)
+    for path in save_episode(episode, folder / episode.run):
+        err().print(plain(f"written  {path}"), soft_wrap=True)

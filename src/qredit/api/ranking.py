@@ -1,0 +1,276 @@
+"""`qredit rank`: language models write what a ranker reads, rank transitions, and potentials learn from it (LCA)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from qredit.agents.recording import export_recording
+from qredit.agents.store import FILE_NAME as REPLIES
+from qredit.agents.store import StoredModel
+from qredit.api.generation import assignment_of, job_of, recorded_settings, with_probes_of
+from qredit.api.models import budget_of, open_models
+from qredit.api.opening import jail_beside
+from qredit.api.publishing import publish
+from qredit.api.ranking_settings import RankingSettings
+from qredit.api.subjects import load_subject
+from qredit.errors import ConfigurationError, UnreliableRankerError
+from qredit.files import write_atomic
+from qredit.graphs import Event, GenerationSettings
+from qredit.graphs import generate as run_graph
+from qredit.graphs.identity import task_of
+from qredit.graphs.kinds.ranking import RANKING, RankingProgram, program_of
+from qredit.graphs.ranking.asking import Plan, Ranker
+from qredit.graphs.ranking.questions import Pair
+from qredit.graphs.ranking.reliability import Reliability
+from qredit.graphs.ranking.trial import probe, trial_of
+from qredit.prompts import recording_path
+from qredit.runs import create_run, open_run
+from qredit.sandbox import Rejected, describe_all
+from qredit.task import load_task
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from qredit.agents import ModelSettings
+    from qredit.agents.team import Models
+    from qredit.api.settings import Request
+    from qredit.graphs.kinds import Assignment
+    from qredit.marl.potentials import Fit
+    from qredit.marl.potentials.transitions import Transitions
+    from qredit.runs import Run
+    from qredit.sandbox import Jail, Verdict
+    from qredit.sandbox.describing import Described
+    from qredit.subject import Subject
+    from qredit.task import Task
+
+RANKINGS = "rankings.jsonl"
+POTENTIALS = "potentials"
+PROBE_ROUND = 1000
+"""Round of the positions of the last probe, after all rounds of the generation."""
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A finished ranking."""
+
+    run: Run
+    """Its run folder; `rankings.jsonl` in it has every pair with its answers."""
+    potentials: Path
+    """Artifact of the kind `potentials`."""
+    reliability: Reliability
+    """How the ranker answered the probes with the chosen module."""
+    fit: Fit
+    """What held-out pairs say about the potentials."""
+    calls: int
+    """Answered calls, all sessions together."""
+    seconds: float
+    """Wall-clock seconds of this session."""
+
+
+def rank(
+    request: Request,
+    *,
+    ranking: RankingSettings | None = None,
+    settings: GenerationSettings | None = None,
+    sampling: ModelSettings | None = None,
+    resume: str | Path | None = None,
+    record: Path | None = None,
+    recording: Path | None = None,
+    on_event: Callable[[Event], None] = lambda event: None,
+    on_start: Callable[[Run, str], None] = lambda run, jail: None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Ranked:
+    """From a task to potentials: guide and descriptions are written and tried, transitions ranked, models taught.
+
+    Args:
+        request: task, models, checks; the kind is `ranking`.
+        ranking: how much is ranked.
+        settings: how many candidates and rounds; a replay with the defaults takes those of the recording.
+        sampling: sampling and transport settings.
+        resume: run to go on with; nothing that was answered is asked again.
+        record: folder to write a recording of the answered calls to.
+        recording: for `replay`, the recorded replies; by default those that ship with the task.
+        on_event: told of everything that happens while modules are written.
+        on_start: told of the run folder and the jail before the first call.
+        on_progress: told of (prompts answered, prompts in all) of the full set.
+
+    Raises:
+        UnreliableRankerError: the probes say so; nothing was spent on the full set.
+        NothingAcceptedError, NoUsableReplyError, BudgetSpentError: the models gave nothing that can be used.
+        QreditError: whatever else went wrong; what was answered is kept in the run folder.
+    """
+    started = time.perf_counter()
+    ranking, task = ranking or RankingSettings(), load_task(request.task)
+    recording = recording_path(task.name, RANKING.name) if recording is None else recording
+    asked_for = settings = settings or GenerationSettings()
+    if request.model == "replay" and settings == GenerationSettings():
+        settings = recorded_settings(recording)
+    if request.model != "human":
+        budget_of(request.spending, with_ranker(open_models(request, sampling, recording=recording)))
+    with jail_beside(request.jail, request.sandbox_image, lambda: load_subject(request.task)) as (jail, subject):
+        fresh = {"task": request.task, "ranking": asdict(ranking)}
+        run = create_run("rank", task.name, fresh) if resume is None else open_run(resume, kind="rank")
+        models = with_ranker(open_models(request, sampling, recording=recording, human_folder=run.path / "human"))
+        on_start(run, jail.name)
+        if settings != asked_for:
+            on_event(Event("settings", text=f"as recorded: K = {settings.candidates}, L = {settings.rounds}"))
+        with run.writing():
+            subject = with_probes_of(run, subject)
+            work = _Work(request, ranking, subject, models, jail, run)
+            program = work.write(settings, on_event, asked=request.model)
+            found, answers, calls = asyncio.run(work.rank(program, on_progress))
+            fit = work.teach(program, answers, found)
+    if record is not None:
+        export_recording(run, record)
+    return Ranked(run, run.path / POTENTIALS, found, fit, calls, time.perf_counter() - started)
+
+
+def with_ranker(models: Models) -> Models:
+    """The models of a run that ranks: the coder's model ranks, too, unless another is named."""
+    return models if models.ranker is not None else replace(models, ranker=models.coder)
+
+
+class _Work:
+    """The steps of one ranking."""
+
+    def __init__(
+        self, request: Request, ranking: RankingSettings, subject: Subject, models: Models, jail: Jail, run: Run
+    ) -> None:
+        from qredit.marl.potentials.transitions import sample_transitions
+
+        self._request, self._ranking, self._subject = request, ranking, subject
+        self._models, self._jail, self._run = models, jail, run
+        self._task: Task = task_of(subject)
+        seed = ranking.transition_seed
+        self._transitions = sample_transitions(self._task, ranking.pairs, seed)
+        self._probes = sample_transitions(self._task, ranking.probe_pairs, seed + 1, of_earners=True)
+        gains = self._probes.gains.numpy()
+        self._known: NDArray[np.float64] = np.where(gains > 0, 1.0, np.where(gains < 0, 0.0, np.nan))
+
+    def write(
+        self, settings: GenerationSettings, on_event: Callable[[Event], None], *, asked: str | None
+    ) -> RankingProgram:
+        """Have the module written, tried and chosen."""
+        trial = trial_of(self._task, lambda program: self._pairs(program, self._probes), self._known)
+        kind = replace(RANKING, check=self._check)
+        job = job_of(
+            self._request, kind, self._subject, self._models, jail=self._jail, settings=settings, run=self._run
+        )
+        assignment = replace(assignment_of(self._request, self._subject), key_steps=self._transitions.key_steps)
+        job = replace(job, assignment=assignment, scorer=None, trial=trial)
+        result = asyncio.run(run_graph(job, self._run, settings=settings, on_event=on_event))
+        publish(job, result, self._run, jail=self._jail.name, asked=asked)
+        return program_of(result.payload)
+
+    def _check(self, source: str, assignment: Assignment, jail: Jail) -> Verdict:
+        """As for every module, and on all situations that will be ranked, the rare ones included."""
+        verdict = RANKING.check(source, assignment, jail)
+        if isinstance(verdict, Rejected):
+            return verdict
+        for given in (self._probes, self._transitions):
+            described = self._describe(source, given)
+            if isinstance(described, Rejected):
+                return described
+        return verdict
+
+    async def rank(
+        self, program: RankingProgram, on_progress: Callable[[int, int], None]
+    ) -> tuple[Reliability, NDArray[np.float64], int]:
+        """Try the ranker once more, then have the full set ranked."""
+        ranking = self._ranking
+        plan = Plan(
+            queries=ranking.queries,
+            pairs_per_prompt=ranking.pairs_per_prompt,
+            attempts=ranking.ranking_attempts,
+            seed=ranking.transition_seed,
+        )
+        budget = budget_of(self._request.spending, self._models)
+        with closing(StoredModel(self._models, self._run.path / REPLIES, budget=budget)) as store:
+            pairs = self._pairs(program, self._probes)
+            found, _ = await probe(store, self._task, program, pairs, self._known, round_=PROBE_ROUND, number=0)
+            if found.problems() and not ranking.accept_unreliable:
+                raise UnreliableRankerError(
+                    f"the ranker `{self._models.identity('ranker').model}`",
+                    cause="; ".join(found.problems()),
+                    remedy="Nothing was spent on the full set. Take another model, or more rounds so that the guide "
+                    "gets better; --accept-unreliable --resume RUN ranks all the same.",
+                )
+            ranker = Ranker(store, self._task, on_answer=on_progress)
+            try:
+                answers = await ranker.ask(program.guide, self._pairs(program, self._transitions), plan)
+            finally:
+                await store.drain()
+            return found, answers, store.calls
+
+    def teach(self, program: RankingProgram, answers: NDArray[np.float64], found: Reliability) -> Fit:
+        """Write the data set down, and teach potentials."""
+        import torch
+
+        from qredit.marl.potentials import FitSettings, Potentials, Rankings, fit_potentials, save_potentials
+
+        given = self._transitions
+        self._write_rankings(program, answers)
+        rankings = Rankings.of_answers(given.states, given.next_states, given.egos, torch.from_numpy(answers))
+        torch.manual_seed(self._ranking.transition_seed)
+        potentials = Potentials(self._subject.layout, self._groups())
+        fit = fit_potentials(potentials, rankings, FitSettings(most_epochs=1000))
+        ranker = self._models.identity("ranker")
+        origin = {
+            "rankings": "language model",
+            "model": ranker.model,
+            "parameters": dict(ranker.parameters),
+            "settings": asdict(self._ranking),
+            "reliability": asdict(found),
+        }
+        save_potentials(self._run.path / POTENTIALS, potentials, task=self._task.name, fit=fit, origin=origin)
+        return fit
+
+    def _groups(self) -> list[list[int]]:
+        agents = list(range(self._subject.n_agents))
+        shared = self._ranking.models == "one" or (self._ranking.models == "auto" and self._task.exchangeable_agents)
+        return [agents] if shared else [[agent] for agent in agents]
+
+    def _describe(self, source: str, given: Transitions) -> Described | Rejected:
+        states = np.concatenate([given.states.numpy(), given.next_states.numpy()])
+        egos = np.tile(given.egos.numpy(), 2)
+        return describe_all(source, states, egos, layout=self._subject.layout, jail=self._jail)
+
+    def _pairs(self, program: RankingProgram, given: Transitions) -> Sequence[Pair]:
+        """Transitions in the words of a program that was accepted.
+
+        Raises:
+            ConfigurationError: it fails now; it comes from a folder that was changed.
+        """
+        described = self._describe(program.source, given)
+        if isinstance(described, Rejected):
+            raise ConfigurationError(
+                "the chosen `describe`", cause=described.message, remedy="Start a new run: this one was changed."
+            )
+        texts, count = described.texts, len(given)
+        return [Pair(int(given.egos[m]), texts[m], texts[count + m]) for m in range(count)]
+
+    def _write_rankings(self, program: RankingProgram, answers: NDArray[np.float64]) -> None:
+        given = self._transitions
+        lines = []
+        for m, pair in enumerate(self._pairs(program, given)):
+            record: dict[str, Any] = {
+                "pair": m,
+                "ego": pair.ego,
+                "state": [round(float(x), 6) for x in given.states[m]],
+                "actions": given.actions[m].tolist(),
+                "next_state": [round(float(x), 6) for x in given.next_states[m]],
+                "before": pair.before,
+                "after": pair.after,
+                "answers": [None if np.isnan(a) else float(a) for a in answers[m]],
+            }
+            lines.append(json.dumps(record, ensure_ascii=False))
+        write_atomic(self._run.path / RANKINGS, ("\n".join(lines) + "\n").encode())
