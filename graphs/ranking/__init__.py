@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from qredit.graphs.ranking.questions import Pair as Pair
     from qredit.graphs.ranking.questions import parse_answers as parse_answers
     from qredit.graphs.ranking.reliability import Reliability as Reliability
-    from qredit.graphs.ranking.reliability import reliability as reliability
+    from qredit.graphs.ranking.reliability import reliability_of as reliability_of
 
 __getattr__, __dir__ = lazy_exports(
     __name__,
@@ -22,6 +22,6 @@ __getattr__, __dir__ = lazy_exports(
         "Ranker": ".asking",
         "Reliability": ".reliability",
         "parse_answers": ".questions",
-        "reliability": ".reliability",
+        "reliability_of": ".reliability",
     },
 )

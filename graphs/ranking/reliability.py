@@ -72,7 +72,7 @@ class Reliability:
         )
 
 
-def reliability(answers: Answers, swapped: NDArray[np.bool_], known: NDArray[np.float64]) -> Reliability:
+def reliability_of(answers: Answers, swapped: NDArray[np.bool_], known: NDArray[np.float64]) -> Reliability:
     """How a ranker answered.
 
     Args:

@@ -13,7 +13,7 @@ from qredit.graphs.engine import Trial
 from qredit.graphs.kinds.ranking import RankingProgram, program_of
 from qredit.graphs.ranking.asking import Plan, Ranker
 from qredit.graphs.ranking.questions import Pair
-from qredit.graphs.ranking.reliability import Reliability, reliability
+from qredit.graphs.ranking.reliability import Reliability, reliability_of
 from qredit.sandbox.verdict import Accepted
 from qredit.task import Task
 
@@ -45,7 +45,7 @@ async def probe(
     """
     ranker = Ranker(model, task, on_answer=lambda done, total: None)
     answers = await ranker.ask(program.guide, pairs, PROBE, round_=round_, first=PLACES * number)
-    return reliability(answers, PROBE.swapped(len(pairs)), known), answers
+    return reliability_of(answers, PROBE.swapped(len(pairs)), known), answers
 
 
 def trial_of(task: Task, describe: Describe, known: NDArray[np.float64]) -> Trial:
@@ -54,7 +54,7 @@ def trial_of(task: Task, describe: Describe, known: NDArray[np.float64]) -> Tria
     Args:
         task: the task's text.
         describe: puts the probe pairs into words.
-        known: what is known about them, `[M]`; see `reliability`.
+        known: what is known about them, `[M]`; see `reliability_of`.
     """
 
     async def trial(number: int, finalists: Mapping[int, Accepted], model: StoredModel) -> str:
