@@ -21,19 +21,12 @@ from PIL import Image
 from qredit import api
 from qredit.api.lca.episode import Episode, play_episode
 from qredit.api.lca.episode_figure import INDIVIDUAL, TEAM, episode_figure, save_episode
-from qredit.errors import ConfigurationError, QreditError, RunFolderError, UnknownNameError
+from qredit.errors import ConfigurationError, QreditError, RunFolderError
 from qredit.files import write_json
 from qredit.marl.adapters import layout_of
 from qredit.marl.environments.rooms import PLANS, Rooms
 from qredit.marl.environments.rooms.world import ACT, STAY
-from qredit.marl.potentials import (
-    FitSettings,
-    Potentials,
-    Rankings,
-    fit_potentials,
-    load_potentials,
-    save_potentials,
-)
+from qredit.marl.potentials import FitSettings, Potentials, Rankings, fit_potentials, load_potentials, save_potentials
 from qredit.marl.settings import TrainSettings
 from qredit.marl.streams import Stream, episode_seeds
 from qredit.runs import Run
@@ -197,10 +190,6 @@ def made(individual: list[tuple[float, float]], events: dict[int, tuple[bool, ..
     )
 
 
-def test_few_steps_are_all_pictured() -> None:
-    assert made([(1, 2), (3, 4)], {}).pictured == [0, 1, 2]
-
-
 def test_landmarks_come_first_and_then_large_rewards() -> None:
     rewards = [(0.0, 0.0)] * 30
     rewards[11], rewards[4], rewards[20] = (0.0, -3.0), (2.0, 0.0), (1.0, 1.0)
@@ -208,6 +197,7 @@ def test_landmarks_come_first_and_then_large_rewards() -> None:
     assert episode.landmarks == [7, 25]
     # Steps 12, 5 and 21 have rewards; of the others, the earliest.
     assert episode.pictured == [0, 1, 2, 3, 5, 7, 12, 21, 25, 30]
+    assert made([(1, 2), (3, 4)], {}).pictured == [0, 1, 2]
 
 
 # Figure and files
@@ -307,8 +297,3 @@ def test_a_damaged_record_is_told(finished: Finished, copied: Run, settings: obj
 def test_settings_that_are_not_the_checkpoints_are_told(finished: Finished, copied: Run) -> None:
     with pytest.raises(QreditError, match="hidden_size"):
         play_episode(edited(copied, training={"hidden_size": 16}), finished.potentials)
-
-
-def test_what_is_no_training_is_refused(finished: Finished, tmp_path: Path) -> None:
-    with pytest.raises(UnknownNameError):
-        play_episode(tmp_path / "nowhere", finished.potentials)

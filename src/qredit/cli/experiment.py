@@ -41,7 +41,7 @@ def experiment(
     seed: Annotated[int, typer.Option(min=0, help="`episode`: which of the evaluation's episodes.")] = 0,
     sampled: Annotated[bool, typer.Option("--sampled/--greedy", help="`episode`: how actions are chosen.")] = True,
 ) -> None:
-    """Run a study again: one line of JSON per result, also in results-PART-WORLD.jsonl of the folder."""
+    """Run a study again: one line of JSON per result, of worlds also in results-PART-WORLD.jsonl of the folder."""
     from qredit.api.lca import WORLDS, errors, methods
 
     where = runs_root() / f"experiment-{study}" if folder is None else folder
