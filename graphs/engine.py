@@ -249,14 +249,18 @@ class Engine:
         kept = self._candidates.curves(number)
         if kept is None:
             finalists = {n: self.judge.accepted(sha)[0] for n, sha in enumerate(ballot.shas, 1)}
-            self._story.playing_off(number, len(finalists))
             if self._trial is not None:
+                self._story.trying(number, len(finalists))
                 kept = await self._trial(number, finalists, self._model)
-            elif self._play_off is not None:
+            else:
+                assert self._play_off is not None
+                self._story.playing_off(number, len(finalists))
                 kept = await asyncio.to_thread(self._play_off, finalists)
-            assert kept is not None
             self._candidates.keep_curves(number, kept)
-        self._story.played_off(number, kept)
+        if self._trial is not None:
+            self._story.tried(number, kept)
+        else:
+            self._story.played_off(number, kept)
         return kept
 
     def _choose(self, state: RunState, ballot: Ballot, choice: Choice, key: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ EventKind = Literal[
     "kept",
     "all_failed",
     "playing_off",
+    "trying",
     "converged",
     "out_of_budget",
     "waiting",

@@ -88,6 +88,14 @@ class Story:
             Event("playing_off", round=number, text=f"{finalists} candidates and VDN train for a short time")
         )
 
+    def trying(self, number: int, finalists: int) -> None:
+        """A trial of the candidates begins."""
+        self._on_event(Event("trying", round=number, text=f"{finalists} candidates with the same probe pairs"))
+
+    def tried(self, number: int, found: str) -> None:
+        """What the trial found."""
+        self._trace.add("trial", f"trial/{number}", round=number, found=found)
+
     def played_off(self, number: int, curves: str) -> None:
         """Short trainings gave these curves."""
         self._trace.add("play_off", f"play_off/{number}", round=number, curves=curves)

@@ -13,6 +13,7 @@ OpenTelemetry's conventions for generative AI; HTTP headers and keys are never w
 | `bad_choice` | `bad_choice/` + position | `round`, `attempt`, `message` |
 | `choice` | `choice/round` | `round`, `ballot` (number -> SHA-256), `scores` (number -> selection score or null), `eligible` (numbers that could be chosen), `number`, `chosen`, `reason`, `tips` |
 | `play_off` | `play_off/round` | `round`, `curves`: what short trainings with the candidates gave |
+| `trial` | `trial/round` | `round`, `found`: how the ranker answered probe pairs with the candidates |
 | `converged` | `converged/round` | `round`, `patience`: the score stopped rising, the run ends |
 | `out_of_budget` | `out_of_budget/` + position | `round`, `message`: a call that was not made |
 | `kept` | `kept/round` | `round`, `chosen`: no new candidate passed, the chosen one stays |

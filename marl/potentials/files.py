@@ -39,6 +39,7 @@ def save_potentials(folder: Path, potentials: Potentials, *, task: str, fit: Fit
         "layout": potentials.layout.to_json(),
         "groups": [list(group) for group in potentials.groups],
         "hidden_size": potentials.hidden_size,
+        "whole": list(potentials.whole),
         "fit": asdict(fit),
         "origin": dict(origin),
     }
@@ -65,6 +66,7 @@ def load_potentials(folder: Path | str) -> Potentials:
             StateLayout.from_json(manifest["layout"]),
             [[int(agent) for agent in group] for group in manifest["groups"]],
             hidden_size=int(manifest["hidden_size"]),
+            whole=[str(name) for name in manifest["whole"]],
         )
         made.load_state_dict(safetensors.torch.load(artifact.files[WEIGHTS]))
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError, ConfigurationError, TaskFileError) as error:

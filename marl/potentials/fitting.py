@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -9,6 +10,8 @@ import torch
 from torch import Tensor
 
 from qredit.errors import ConfigurationError
+from qredit.layout import StateLayout
+from qredit.marl.potentials.encoding import whole_fields
 from qredit.marl.potentials.losses import preference_loss, probability_better
 from qredit.marl.potentials.model import Potentials
 from qredit.marl.potentials.rankings import Rankings
@@ -104,6 +107,31 @@ def fit_potentials(potentials: Potentials, rankings: Rankings, settings: FitSett
             break
     potentials.load_state_dict(best)
     return _fit(potentials, training, validation, best_epoch)
+
+
+def best_potentials(
+    layout: StateLayout, groups: Sequence[Sequence[int]], rankings: Rankings, settings: FitSettings
+) -> tuple[Potentials, Fit]:
+    """Potentials of the form that held-out pairs prefer: whole numbers as they are, or one-hot in a wider network.
+
+    Boards with walls want the second, what moves freely or is seen in few pairs the first.
+
+    Args:
+        layout: layout of the state.
+        groups: agents that share a model.
+        rankings: the pairs.
+        settings: how each learns; its seed is that of the weights, too.
+
+    Raises:
+        ConfigurationError: see `fit_potentials` and `Potentials`.
+    """
+    found: list[tuple[Potentials, Fit]] = []
+    whole = whole_fields(layout, torch.cat([rankings.states, rankings.next_states]))
+    for names, hidden_size in (((), 128), (whole, 256)) if whole else (((), 128),):
+        torch.manual_seed(settings.seed)
+        potentials = Potentials(layout, groups, hidden_size=hidden_size, whole=names)
+        found.append((potentials, fit_potentials(potentials, rankings, settings)))
+    return min(found, key=lambda one: one[1].validation_loss)
 
 
 def _check(potentials: Potentials, rankings: Rankings) -> None:

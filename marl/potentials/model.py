@@ -18,19 +18,28 @@ MOST_HIDDEN = 4096
 class Potentials(nn.Module):
     """`sigma^i(o^i)` for all agents.
 
-    The paper gives no sizes: two hidden layers of tanh are our choice, smooth so that small steps get small rewards.
+    The paper gives no sizes: three hidden layers of tanh are our choice, by the loss on held-out pairs
+    (`docs/log.md`), and smooth, so that small steps get small rewards.
 
     Args:
         layout: layout of the state.
         groups: agents that share a model, each agent in exactly one group: `[[0, 1]]` for two homogeneous agents,
             `[[0], [1]]` for two heterogeneous ones.
         hidden_size: width of the hidden layers.
+        whole: names of the fields that hold whole numbers, which are shown one-hot, too; see `whole_fields`.
 
     Raises:
-        ConfigurationError: an agent is missing or stands twice, or a width out of range.
+        ConfigurationError: an agent is missing or stands twice, a width out of range, or a field that is not there.
     """
 
-    def __init__(self, layout: StateLayout, groups: Sequence[Sequence[int]], *, hidden_size: int = 64) -> None:
+    def __init__(
+        self,
+        layout: StateLayout,
+        groups: Sequence[Sequence[int]],
+        *,
+        hidden_size: int = 128,
+        whole: Sequence[str] = (),
+    ) -> None:
         super().__init__()
         agents = sorted(agent for group in groups for agent in group)
         if not agents or agents != list(range(len(agents))):
@@ -43,11 +52,17 @@ class Potentials(nn.Module):
             raise ConfigurationError(
                 f"`hidden_size` of {hidden_size}", cause=f"it is not in 1..{MOST_HIDDEN}", remedy="64 is the default."
             )
+        unknown = set(whole) - {field.name for field in layout.fields}
+        if unknown:
+            raise ConfigurationError(
+                f"fields {sorted(unknown)} of potentials", cause="the layout has no such fields", remedy="Correct them."
+            )
         self.layout = layout
+        self.whole = tuple(whole)
         self.groups = tuple(tuple(sorted(group)) for group in groups)
         self.hidden_size = hidden_size
-        self.encoding = EgoEncoding(layout, len(agents))
-        self.scores = nn.ModuleList(_score(layout.size, hidden_size) for _ in self.groups)
+        self.encoding = EgoEncoding(layout, len(agents), whole=self.whole)
+        self.scores = nn.ModuleList(_score(self.encoding.size, hidden_size) for _ in self.groups)
 
     @property
     def n_agents(self) -> int:
@@ -64,7 +79,7 @@ class Potentials(nn.Module):
             raise ValueError(
                 f"the states have {states.shape[-1]} numbers, the potentials were made for {self.layout.size}"
             )
-        encoded = self.encoding(states)  # [..., N, S]
+        encoded = self.encoding(states)  # [..., N, E]
         columns: list[Tensor] = [encoded.new_empty(0)] * self.n_agents
         for group, score in zip(self.groups, self.scores, strict=True):
             values = score(encoded[..., list(group), :]).squeeze(-1)  # [..., agents of the group]
@@ -74,6 +89,7 @@ class Potentials(nn.Module):
 
 
 def _score(inputs: int, hidden: int) -> nn.Module:
-    return nn.Sequential(
-        nn.Linear(inputs, hidden), nn.Tanh(), nn.Linear(hidden, hidden), nn.Tanh(), nn.Linear(hidden, 1)
-    )
+    layers: list[nn.Module] = []
+    for size in (inputs, hidden, hidden):
+        layers += [nn.Linear(size, hidden), nn.Tanh()]
+    return nn.Sequential(*layers, nn.Linear(hidden, 1))

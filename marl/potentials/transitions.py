@@ -56,8 +56,12 @@ def sample_transitions(task: Task, count: int, seed: int, *, of_earners: bool = 
     """Transitions of the random policy, in random order, each agent the ego of an equal part of them.
 
     Episodes go on beyond the time limit until the world ends (LCA, section 4.1), so that also what comes late is among
-    them. Landmarks, steps with another reward than most, are rare in random play, and nothing else says that what
-    comes after one is better than what was before it: they make up a quarter. (The paper draws all steps alike.)
+    them. The paper draws all steps alike; here they are drawn so that each teaches something (decision 0018):
+
+    - Landmarks, steps with another reward than most, make up a quarter, as far as there are so many: nothing else says
+      that what comes after one is better than what was before it.
+    - In the others something about the ego has changed, and situations of the ego count alike, however often the random
+      policy was in them: what is about the ego, and what is about no agent.
 
     Args:
         task: a task with an environment.
@@ -77,9 +81,13 @@ def sample_transitions(task: Task, count: int, seed: int, *, of_earners: bool = 
     rewards = agent_rewards.sum(axis=1)
     rare = np.flatnonzero(_unusual(rewards))
     landmarks = rng.permutation(rare)[: round(LANDMARKS * count)]
-    others = rng.permutation(np.setdiff1d(np.arange(len(rewards)), landmarks))[: count - len(landmarks)]
-    chosen = rng.permutation(np.concatenate([landmarks, others]))
     egos = np.arange(count) % actions.shape[1]
+    chosen = np.concatenate([landmarks, np.zeros(count - len(landmarks), dtype=np.int64)])
+    for ego in range(actions.shape[1]):
+        mine = np.flatnonzero(egos[len(landmarks) :] == ego) + len(landmarks)
+        chosen[mine] = _evenly(layout, states, next_states, ego, len(mine), rng)
+    order = rng.permutation(count)
+    chosen, egos = chosen[order], egos[order]
     if of_earners:
         egos = np.where(_unusual(rewards)[chosen] != 0, np.abs(agent_rewards[chosen]).argmax(axis=1), egos)
     gains = np.stack([_unusual(own) for own in agent_rewards.T], axis=1)[chosen, egos]
@@ -91,6 +99,40 @@ def sample_transitions(task: Task, count: int, seed: int, *, of_earners: bool = 
         gains=torch.from_numpy(gains),
         key_steps=key_steps(layout, states[rare], next_states[rare], rewards[rare]),
     )
+
+
+def _evenly(
+    layout: StateLayout,
+    states: NDArray[np.float32],
+    next_states: NDArray[np.float32],
+    ego: int,
+    count: int,
+    rng: np.random.Generator,
+) -> NDArray[np.int64]:
+    """Numbers of steps in which something about the ego has changed, evenly over its situations, `[count]`."""
+    before, after = torch.from_numpy(states), torch.from_numpy(next_states)
+    about_agents = any(field.agent_axes for field in layout.fields)
+    moved = (~layout.unchanged(before, after)[:, ego]).numpy() if about_agents else (states != next_states).any(axis=1)
+    steps = rng.permutation(np.flatnonzero(moved) if moved.any() else np.arange(len(states)))
+    _, situations = np.unique(_situations(layout, states[steps], ego).round(2), axis=0, return_inverse=True)
+    # The k-th step in a situation comes in the k-th round, after the (k - 1)-th of all others.
+    order = np.argsort(situations, kind="stable")
+    first = np.r_[0, np.flatnonzero(np.diff(situations[order])) + 1]
+    rounds = np.empty(len(steps), dtype=np.int64)
+    rounds[order] = np.arange(len(steps)) - np.repeat(first, np.diff(np.r_[first, len(steps)]))
+    chosen: NDArray[np.int64] = steps[np.argsort(rounds, kind="stable")]
+    return np.resize(chosen, count)
+
+
+def _situations(layout: StateLayout, states: NDArray[np.float32], ego: int) -> NDArray[np.float32]:
+    """What is about the ego and what is about no agent, `[K, ...]` of states `[K, S]`."""
+    parts = []
+    for field, part in layout.slices():
+        values = states[:, part].reshape(len(states), *field.shape)
+        if field.agent_axes:
+            values = np.take(values, ego, axis=field.agent_axes[0] + 1)
+        parts.append(values.reshape(len(states), -1))
+    return np.concatenate(parts, axis=1)
 
 
 def key_steps(

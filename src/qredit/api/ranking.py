@@ -215,14 +215,13 @@ class _Work:
         """Write the data set down, and teach potentials."""
         import torch
 
-        from qredit.marl.potentials import FitSettings, Potentials, Rankings, fit_potentials, save_potentials
+        from qredit.marl.potentials import FitSettings, Rankings, best_potentials, save_potentials
 
         given = self._transitions
         self._write_rankings(program, answers)
         rankings = Rankings.of_answers(given.states, given.next_states, given.egos, torch.from_numpy(answers))
-        torch.manual_seed(self._ranking.transition_seed)
-        potentials = Potentials(self._subject.layout, self._groups())
-        fit = fit_potentials(potentials, rankings, FitSettings(most_epochs=1000))
+        settings = FitSettings(seed=self._ranking.transition_seed, most_epochs=1000)
+        potentials, fit = best_potentials(self._subject.layout, self._groups(), rankings, settings)
         ranker = self._models.identity("ranker")
         origin = {
             "rankings": "language model",

@@ -172,6 +172,7 @@ def show_event(event: Event) -> None:
         "kept": f"  no new candidate passed, {event.sha[:8]} stays: {short}",
         "all_failed": f"  all candidates failed: {short}",
         "playing_off": f"  play-off: {short}",
+        "trying": f"  trial: {short}",
         "converged": f"  {short}: the run ends here",
         "out_of_budget": f"{who}: not asked: {short}",
         "measuring": f"measuring the true credit: {short}",

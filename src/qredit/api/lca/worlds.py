@@ -7,17 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from qredit.marl.adapters import layout_of
 from qredit.marl.curves import read_columns
-from qredit.marl.potentials import Fit, FitSettings, Potentials, fit_potentials, save_potentials
+from qredit.marl.potentials import Fit, FitSettings, best_potentials, save_potentials
 from qredit.marl.potentials.heuristics import answers_with_errors, heuristic_answers, rankings_of
 from qredit.marl.potentials.transitions import sample_transitions
 from qredit.marl.statistics import Floats
 from qredit.task import load_task
-
-FIT = FitSettings(most_epochs=1000)
 
 
 @dataclass(frozen=True)
@@ -70,9 +67,8 @@ def potentials_by_rule(
     transitions = sample_transitions(task, world.pairs if pairs is None else pairs, seed)
     right = heuristic_answers(task, transitions)
     answers = answers_with_errors(right, accuracy=accuracy, queries=queries, seed=seed)
-    torch.manual_seed(seed)
-    potentials = Potentials(layout_of(task), world.groups)
-    fit = fit_potentials(potentials, rankings_of(transitions, answers), FIT)
+    settings = FitSettings(seed=seed, most_epochs=1000)
+    potentials, fit = best_potentials(layout_of(task), world.groups, rankings_of(transitions, answers), settings)
     origin = {"rankings": "heuristic", "pairs": len(right), "accuracy": accuracy, "queries": queries, "seed": seed}
     save_potentials(folder, potentials, task=world.task, fit=fit, origin=origin)
     return fit
