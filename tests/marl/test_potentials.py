@@ -22,11 +22,13 @@ from qredit.marl.potentials import (
     PotentialReward,
     Potentials,
     Rankings,
+    best_potentials,
     fit_potentials,
     load_potentials,
     preference_loss,
     probability_better,
     save_potentials,
+    whole_fields,
 )
 from qredit.marl.potentials.fitting import calibration_error
 
@@ -49,6 +51,34 @@ def states(count: int, seed: int = 0) -> Tensor:
 def potentials(groups: list[list[int]] | None = None, seed: int = 0) -> Potentials:
     torch.manual_seed(seed)
     return Potentials(LAYOUT, [[0, 1, 2]] if groups is None else groups, hidden_size=16)
+
+
+# Forms
+
+
+def test_whole_numbers_are_found_and_shown_one_hot() -> None:
+    whole = torch.cat([torch.randint(0, 5, (20, 12)).float(), torch.rand(20, 1)], dim=1)
+    whole[:, 6:12] -= 2
+    assert whole_fields(LAYOUT, whole) == ("position", "offset")
+    encoding = EgoEncoding(LAYOUT, N, whole=["position"])
+    assert encoding.size == S + 6 * 5
+    state = torch.tensor([0.0, 1, 2, 3, 4, 0, *[0.0] * 6, 0.5])
+    seen = encoding(state)  # [N, E]
+    assert torch.equal(seen[:, :S], EgoEncoding(LAYOUT, N)(state))
+    hot = seen[:, S:].reshape(N, 6, 5).argmax(dim=-1)
+    assert hot.tolist() == [[0, 1, 2, 3, 4, 0], [2, 3, 4, 0, 0, 1], [4, 0, 0, 1, 2, 3]]
+    assert seen[:, S:].sum(dim=1).tolist() == [6, 6, 6]
+
+
+def test_the_form_that_held_out_pairs_prefer_is_kept() -> None:
+    """Parity of a cell is nothing for a small network of one number, and one-hot it is linear."""
+    layout = StateLayout((StateField("cell", (1,), "cells", 0, 30, "Where it is.", agent_axes=(0,)),))
+    cells = torch.randint(0, 31, (2, 600, 1), generator=torch.Generator().manual_seed(0)).float()
+    better = (cells[1] % 2 > cells[0] % 2).float() + 0.5 * (cells[1] % 2 == cells[0] % 2).float()
+    pairs = Rankings(cells[0], cells[1], torch.zeros(600, dtype=torch.int64), better.squeeze(1))
+    kept, fit = best_potentials(layout, [[0]], pairs, FitSettings(most_epochs=40))
+    assert kept.whole == ("cell",)
+    assert fit.validation_accuracy == 1.0
 
 
 # Formulas

@@ -112,6 +112,21 @@ def test_a_quarter_are_landmarks_and_egos_take_turns() -> None:
     assert not torch.equal(found.states, other.states)
 
 
+def test_other_transitions_are_about_the_ego_and_no_situation_comes_often() -> None:
+    found, layout = sample_transitions(TWO_SWITCH, 400, 0), layout_of(TWO_SWITCH)
+    before, after = layout.named(found.states), layout.named(found.next_states)
+    world = (before["switch_on"] != after["switch_on"]).any(dim=-1)
+    over = (after["agent_position"] == torch.tensor([9.0, 5.0])).all(dim=-1).any(dim=-1)
+    rows, others = torch.arange(400), ~(world | over)
+    still = layout.unchanged(found.states, found.next_states)[rows, found.egos]
+    assert not still[others].any()
+    own = torch.cat([before[name][rows, found.egos] for name in ("agent_position", "agent_facing")], dim=1)
+    situations = torch.cat([own, before["switch_on"]], dim=1)[others]
+    for ego in range(2):
+        mine = situations[found.egos[others] == ego].tolist()
+        assert max(mine.count(one) for one in mine) <= 2
+
+
 def test_the_ego_of_a_landmark_may_be_who_earned_it() -> None:
     found = sample_transitions(TWO_SWITCH, 100, 5, of_earners=True)
     assert (found.gains == 1).sum() >= 25
