@@ -139,7 +139,7 @@ def create_run(kind: str, name: str, settings: Mapping[str, Any], *, root: Path 
     return run
 
 
-def open_run(name_or_path: str | Path, *, kind: str | None = None) -> Run:
+def open_run(name_or_path: str | Path, *, kind: str | tuple[str, ...] | None = None) -> Run:
     """Open an existing run by its path or its name in the runs folder.
 
     Raises:
@@ -158,11 +158,12 @@ def open_run(name_or_path: str | Path, *, kind: str | None = None) -> Run:
             cause=f"it has schema version {record.get('schema')!r}, this qredit reads {SCHEMA}",
             remedy=f"Use qredit {record.get('qredit', 'of that time')}, or start a new run.",
         )
-    if kind is not None and record.get("kind") != kind:
+    kinds = (kind,) if isinstance(kind, str) else kind
+    if kinds is not None and record.get("kind") not in kinds:
         raise RunFolderError(
             f"run `{path}`",
             cause=f"it is a `{record.get('kind')}` run",
-            remedy=f"Give a `{kind}` run; `qredit runs` lists them.",
+            remedy=f"Give a {' or '.join(f'`{name}`' for name in kinds)} run; `qredit runs` lists them.",
         )
     return Run(path)
 

@@ -166,7 +166,7 @@ def inspect_run(name_or_path: str | Path) -> Inspection:
         RunFolderError: it is no generation, or of another version.
         ArtifactError: the trace is damaged.
     """
-    run = open_run(name_or_path, kind="generate")
+    run = open_run(name_or_path, kind=("generate", "rank"))
     records = read_trace(run.trace_path) if run.trace_path.exists() else []
     try:
         return _story(run, records)
