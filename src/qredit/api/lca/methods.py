@@ -12,8 +12,10 @@ from qredit.api.lca.worlds import Curve, World, curve_of, potentials_by_rule
 from qredit.marl.adapters import compile_ahead
 from qredit.marl.comparison_run import compare
 from qredit.marl.contenders import parse_contender
+from qredit.marl.curves import LearningCurve
 from qredit.marl.engines import EngineSettings
 from qredit.marl.finished import training_folder
+from qredit.marl.plots import Panel, panels_figure, save_learning_curves
 from qredit.marl.settings import TrainSettings
 from qredit.runs import Run
 from qredit.task import load_task
@@ -60,15 +62,16 @@ def trials(contender: str, steps: int) -> list[Trial]:
 
 
 def methods(world: World, folder: Path, *, seeds: Sequence[int], jobs: int | None, report: Report) -> None:
-    """Tune every method, train the best trial of each with the seeds, and report trials and results.
+    """Tune every method, train the best trial of each with the seeds, report trials and results, and draw the curves.
 
-    What is finished in the folder is kept.
+    What is finished in the folder is kept; the picture is `curves.png` in it.
     """
     potentials = folder / "potentials"
     if not (potentials / "artifact.json").exists():
         fit = potentials_by_rule(world, potentials)
         report({"world": world.task, "potentials": asdict(fit)})
     compile_ahead(load_task(world.task), lambda: None)
+    drawn: dict[str, list[LearningCurve]] = {}
     for name, contender in METHODS.items():
         if world.task in NO_INDIVIDUAL and "individual" in contender:
             continue
@@ -81,8 +84,12 @@ def methods(world: World, folder: Path, *, seeds: Sequence[int], jobs: int | Non
             if area > score:
                 best, score = trial, area
         assert best is not None
-        found = _summary(study.curves(best, seeds, "best"))
-        report({"world": world.task, "method": name, "best": asdict(best), **found})
+        curves = list(study.curves(best, seeds, "best"))
+        report({"world": world.task, "method": name, "best": asdict(best), **_summary(curves)})
+        drawn[name] = [LearningCurve(curve.steps, curve.seconds, curve.returns) for curve in curves]
+    figure = panels_figure([Panel(world.task, drawn, optimum=world.optimum)])
+    figure.axes[0].set_ylabel("return on the scale of the paper's figures", fontsize=12)
+    save_learning_curves(folder / "curves.png", figure)
 
 
 @dataclass(frozen=True)
@@ -113,10 +120,9 @@ class Study:
             yield curve_of(self.world, training_folder(folder, contender.name, seed))
 
 
-def _summary(curves: Iterator[Curve] | Sequence[Curve]) -> dict[str, Any]:
-    found = list(curves)
+def _summary(curves: Sequence[Curve]) -> dict[str, Any]:
     return {
-        "area": [round(curve.area, 4) for curve in found],
-        "final": [round(curve.final, 4) for curve in found],
-        "final_greedy": [round(float(curve.greedy[-3:].mean()), 4) for curve in found],
+        "area": [round(curve.area, 4) for curve in curves],
+        "final": [round(curve.final, 4) for curve in curves],
+        "final_greedy": [round(float(curve.greedy[-3:].mean()), 4) for curve in curves],
     }

@@ -80,6 +80,8 @@ class Curve:
 
     steps: Floats
     """Environment steps, `[P]`."""
+    seconds: Floats
+    """Wall-clock seconds, `[P]`."""
     returns: Floats
     """Of sampled actions where the policy is a distribution, else of greedy ones, `[P]`."""
     greedy: Floats
@@ -105,6 +107,6 @@ def curve_of(world: World, folder: Path) -> Curve:
     columns = read_columns(folder)
     greedy = world.plotted(columns["greedy_return"], columns["greedy_completed"])
     if "sampled_return" not in columns:
-        return Curve(columns["environment_steps"], greedy, greedy)
+        return Curve(columns["environment_steps"], columns["seconds"], greedy, greedy)
     sampled = world.plotted(columns["sampled_return"], columns["sampled_completed"])
-    return Curve(columns["environment_steps"], sampled, greedy)
+    return Curve(columns["environment_steps"], columns["seconds"], sampled, greedy)
