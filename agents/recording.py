@@ -18,7 +18,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from qredit.agents.messages import Identity, Message, Position, Reply, ReplySchema, Role, canonical, prompt_sha256
 from qredit.agents.store import FILE_NAME as REPLIES
@@ -180,7 +180,7 @@ def _models_of(header: Mapping[str, Any]) -> dict[Role, RecordedModel]:
     noted = header["models"]
     models = {
         role: RecordedModel(str(noted[role]["model"]), dict(noted[role]["parameters"]))
-        for role in ROLES
+        for role in get_args(Role)
         if role in noted
     }
     if not models:

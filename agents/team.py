@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, get_args, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from qredit.agents.messages import ChatModel, Identity, Role
 
-ROLES: tuple[Role, ...] = get_args(Role)
-"""All roles."""
+ROLES: tuple[Role, ...] = ("coder", "evaluator")
+"""The roles of every run; one that ranks has a ranker besides."""
 
 
 @runtime_checkable
@@ -53,4 +53,5 @@ class Models:
     @property
     def identities(self) -> Mapping[Role, Identity]:
         """What answers, by role."""
-        return {role: self.identity(role) for role in ROLES if role != "ranker" or self.ranker is not None}
+        roles: tuple[Role, ...] = ROLES if self.ranker is None else (*ROLES, "ranker")
+        return {role: self.identity(role) for role in roles}

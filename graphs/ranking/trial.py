@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -57,18 +58,18 @@ def trial_of(task: Task, describe: Describe, known: NDArray[np.float64]) -> Tria
         known: what is known about them, `[M]`; see `reliability_of`.
     """
 
+    async def one(number: int, candidate: int, accepted: Accepted, model: StoredModel) -> str:
+        program = program_of(accepted.payload)
+        pairs = await asyncio.to_thread(describe, program)
+        try:
+            found, answers = await probe(model, task, program, pairs, known, round_=number, number=candidate)
+        except NoUsableReplyError as error:
+            return f"Candidate {candidate}: the ranker gave no usable answers: {error.cause}"
+        return f"Candidate {candidate}:\n{found.lines()}\n{_examples(pairs, answers, known)}"
+
     async def trial(number: int, finalists: Mapping[int, Accepted], model: StoredModel) -> str:
-        parts = []
-        for candidate, accepted in sorted(finalists.items()):
-            program = program_of(accepted.payload)
-            pairs = describe(program)
-            try:
-                found, answers = await probe(model, task, program, pairs, known, round_=number, number=candidate)
-            except NoUsableReplyError as error:
-                parts.append(f"Candidate {candidate}: the ranker gave no usable answers: {error.cause}")
-                continue
-            parts.append(f"Candidate {candidate}:\n{found.lines()}\n{_examples(pairs, answers, known)}")
-        return "\n\n".join(parts)
+        asked = [one(number, candidate, accepted, model) for candidate, accepted in sorted(finalists.items())]
+        return "\n\n".join(await asyncio.gather(*asked))
 
     return trial
 

@@ -10,6 +10,7 @@
     │   └── ConfigurationError     settings that do not fit together, no model configured
     ├── ModelError                 the language model's misbehaviour; exit code 1
     │   ├── NoUsableReplyError     no reply that can be used within the retry budget
+    │   ├── UnreliableRankerError  a ranker's answers to probes contradict each other
     │   ├── BudgetSpentError       the next call could cost more than the user allows
     │   └── NothingAcceptedError   every candidate failed
     └── InfrastructureError        ours or the machine's; exit code 2

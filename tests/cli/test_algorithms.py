@@ -49,7 +49,12 @@ def test_all_algorithms_are_listed(cli: Cli) -> None:
     assert [one["name"] for one in facts if one["artifact"] == ["weights", "general"]] == [
         name for name in ALGORITHMS if "qllm" in name
     ]
-    assert next(one for one in facts if one["name"] == "ippo")["rewards"] == ["team", "individual", "shares"]
+    assert next(one for one in facts if one["name"] == "ippo")["rewards"] == [
+        "team",
+        "individual",
+        "shares",
+        "potentials",
+    ]
 
 
 def test_one_algorithm_shows_its_options(cli: Cli) -> None:

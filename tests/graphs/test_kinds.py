@@ -38,8 +38,17 @@ def describe(observation, ego):
     row, column = observation["agent_position"][ego]
     return f"The ego stands in row {row}, column {column}; the food's level is {observation['food_level'][0]}."
 """,
+    "ranking": '''
+GUIDE = """The ego should be near the food and on its level. Compare its distance to the food in A and in B; the smaller
+one is better. If it is the same, be unsure."""
+
+
+def describe(observation, ego):
+    row, column = observation["agent_position"][ego]
+    return f"The ego stands in row {row}, column {column}; the food's level is {observation['food_level'][0]}."
+''',
 }
-HEAD = {"describe": "import math\n"}
+HEAD = dict.fromkeys(("describe", "ranking"), "import math\n")
 
 
 def subject() -> Subject:
@@ -81,7 +90,7 @@ def test_each_kind_generates(name: str, jail: Jail, tmp_path: Path) -> None:
     json.loads(result.payload)
     asked = next(messages for where, messages in model.calls if where.role == "evaluator")[1].text
     assert result.figures in asked
-    if name != "describe":
+    if name not in HEAD:
         assert "sensitivity" in result.figures
 
 

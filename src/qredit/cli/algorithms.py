@@ -42,10 +42,10 @@ def algorithms(
         facts = _facts(one, algorithm)
         learns = "its last play" if algorithm.on_policy else "replay"
         artifact = " or ".join(facts["artifact"]) or "-"
-        cells = (one, learns, artifact, ", ".join(algorithm.rewards))
+        cells = (one, learns, artifact, ",".join(algorithm.rewards))
         table.add_row(*(plain(cell) for cell in cells))
     out().print(table)
-    hint = f"`{program()} algorithms NAME` shows paper and options of one; `--rewards shares` needs an artifact, too."
+    hint = f"`{program()} algorithms NAME` shows paper and options of one; shares and potentials need an artifact, too."
     err().print(plain(hint, "dim"), soft_wrap=True)
 
 
