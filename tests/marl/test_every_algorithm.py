@@ -18,6 +18,7 @@ from qredit.marl.algorithms import Problem, algorithm_named
 from qredit.marl.algorithms.vdn import VDN
 from qredit.marl.environments.lbf import LevelBasedForaging
 from qredit.marl.environments.simulator import StepResult
+from qredit.marl.potentials import FitSettings, Potentials, Rankings, fit_potentials, save_potentials
 from qredit.marl.settings import TrainSettings
 from qredit.task import Task, builtin_task_names, load_task
 
@@ -51,6 +52,17 @@ def credit_for(task: Task, settings: TrainSettings, graphs: type[Graphs], save_g
     return save_graph(graphs(task.n_agents, size).ones(form="shares" if shares else "weights"))
 
 
+def save_untrained(folder: Path, task: Task) -> Path:
+    """Potentials that have learned next to nothing."""
+    layout = make_environment(task, 1).layout
+    potentials = Potentials(layout, [list(range(task.n_agents))], hidden_size=4)
+    states = torch.zeros(4, layout.size)
+    pairs = Rankings(states, states, torch.zeros(4, dtype=torch.int64), torch.full((4,), 0.5))
+    fit = fit_potentials(potentials, pairs, FitSettings(most_epochs=1))
+    save_potentials(folder, potentials, task=task.name, fit=fit, origin={})
+    return folder
+
+
 @pytest.mark.parametrize("world", WORLDS)
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_every_algorithm_trains_in_every_sort_of_world(
@@ -59,8 +71,9 @@ def test_every_algorithm_trains_in_every_sort_of_world(
     task, kind = load_task(world), algorithm_named(algorithm)
     for rewards in kind.rewards:
         settings = TrainSettings(**{**vars(TINY), "algorithm": algorithm, "rewards": rewards})
-        mixer = credit_for(task, settings, graphs, save_graph)
-        result = train(task, settings, make_run(), mixer_path=mixer)
+        mixer, run = credit_for(task, settings, graphs, save_graph), make_run()
+        potentials = save_untrained(run.path / "given", task) if kind.takes_potentials(settings) else None
+        result = train(task, settings, run, mixer_path=mixer, potentials_path=potentials)
         assert math.isfinite(result.final_return)
         assert (result.final_sampled_return is not None) == kind.stochastic
 

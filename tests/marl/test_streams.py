@@ -66,4 +66,6 @@ def test_the_evaluation_episodes_stay_the_same_over_versions() -> None:
         "POLICY_NOISE": 11,
         "NEXT_ACTIONS": 12,
         "GREEDY_EVALUATION": 13,
+        "TRANSITIONS": 14,
+        "RANKING_ERRORS": 15,
     }

@@ -206,6 +206,7 @@ def test_numbers_of_the_state() -> None:
     simulator.official.ball.velocity, simulator.official.ball.angular_velocity = (-30, 20), 2
     assert {name: values.tolist() for name, values in simulator.layout.named(simulator.state()).items()} == {
         "piston_height": [0, 4, 8, 12, 64],
+        "piston_x": [0, 40, 80, 120, 160],
         "ball_position": [90, 70.5],
         "ball_velocity": [-30, -20],
         "ball_angular_velocity": 2,
