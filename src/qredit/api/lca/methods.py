@@ -92,6 +92,17 @@ def methods(world: World, folder: Path, *, seeds: Sequence[int], jobs: int | Non
     save_learning_curves(folder / "curves.png", figure)
 
 
+def training_settings(world: World) -> TrainSettings:
+    """What all trainings in a world have in common, with 21 evaluations each."""
+    steps = world.steps
+    return TrainSettings(
+        total_steps=steps,
+        evaluation_interval=steps // 20,
+        checkpoint_interval=steps,
+        epsilon_anneal_steps=steps // 4,
+    )
+
+
 @dataclass(frozen=True)
 class Study:
     """One method in one world."""
@@ -106,14 +117,8 @@ class Study:
 
     def curves(self, trial: Trial, seeds: Sequence[int], name: str) -> Iterator[Curve]:
         """Train with the seeds what is not trained yet; the curves in their order."""
-        steps = self.world.steps
-        settings = TrainSettings(
-            total_steps=steps,
-            evaluation_interval=steps // 20,
-            checkpoint_interval=steps,
-            epsilon_anneal_steps=steps // 4,
-        )
-        contender = parse_contender(self.contender, trial.settings(settings), potentials=self.potentials)
+        settings = trial.settings(training_settings(self.world))
+        contender = parse_contender(self.contender, settings, potentials=self.potentials)
         folder = self.folder / contender.name / name
         compare(load_task(self.world.task), [contender], seeds, Run(folder), engine=EngineSettings(jobs=self.jobs))
         for seed in seeds:
