@@ -2,7 +2,8 @@
 
 A recording is `recording.jsonl`: first a header, then one record per reply, in the order of the positions.
 
-    {"schema": 2, "kind": "recording", "task", "models": {role: {"model", "parameters"}}, "settings": {...}}
+    {"schema": 2, "kind": "recording", "task", "models": {role: {"model", "parameters"}}, "settings": {...},
+     "ranking": {...} (only of runs that rank)}
     {"position": {"role", "round", "candidate", "attempt"}, "prompt_sha256", "reply": {...}}
 
 Schema 1 had one `model` with its `parameters` for all roles, and is still read.
@@ -65,6 +66,8 @@ class Recording:
     """Which model answered, by role; a role that was never asked is missing."""
     settings: Mapping[str, Any]
     """Settings of the recorded run: use the same number of candidates and rounds to replay it."""
+    ranking: Mapping[str, Any]
+    """What was ranked, if it was a run that ranks."""
     replies: Mapping[Position, tuple[str, Reply]]
     """By position: the SHA-256 of the prompt, and the reply."""
 
@@ -122,6 +125,7 @@ def load_recording(path: Path) -> Recording:
             task=str(header["task"]),
             models=_models_of(header),
             settings=dict(header["settings"]),
+            ranking=dict(header.get("ranking", {})),
             replies={
                 Position(**record["position"]): (str(record["prompt_sha256"]), Reply.from_json(record["reply"]))
                 for record in records
@@ -137,13 +141,20 @@ def load_recording(path: Path) -> Recording:
         ) from error
 
 
-def export_recording(run: Run, folder: Path, *, settings: Mapping[str, Any] | None = None) -> Path:
+def export_recording(
+    run: Run,
+    folder: Path,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    ranking: Mapping[str, Any] | None = None,
+) -> Path:
     """Write the answered calls of a run as `<folder>/recording.jsonl` and return its path.
 
     Args:
         run: a generation run, usually a finished one.
         folder: where to, such as `prompts/recordings/<task>`; made if missing.
         settings: settings to note in the header; by default those that the generation noted in `run.json`.
+        ranking: what was ranked, to note in the header.
 
     Raises:
         RecordingError: the run has no answered call, or in one role several models answered.
@@ -157,6 +168,7 @@ def export_recording(run: Run, folder: Path, *, settings: Mapping[str, Any] | No
         "task": noted.get("task", run_record.get("name", "")),
         "models": {role: asdict(model) for role, model in _models_that_answered(run, records).items()},
         "settings": dict(settings if settings is not None else noted.get("settings", {})),
+        **({} if ranking is None else {"ranking": dict(ranking)}),
     }
     by_position = {Position(**record["position"]): record for record in records}  # the last one of a position counts
     lines = [header]

@@ -27,8 +27,10 @@ from qredit.graphs.state import Ask, Chosen, Outcome, RunState, of_round
 from qredit.graphs.story import Story
 from qredit.sandbox.verdict import Accepted
 
-Trial = Callable[[int, Mapping[int, Accepted], StoredModel], Awaitable[str]]
-"""What else the evaluator shall see of the candidates of a ballot: (round, number -> accepted program, whom to ask)."""
+Say = Callable[[Sequence[Message], Position], Awaitable[Reply]]
+"""Asks a model, keeps the reply, and writes both into the trace."""
+Trial = Callable[[int, Mapping[int, Accepted], Say], Awaitable[str]]
+"""What else the evaluator shall see of the candidates of a ballot: (round, number -> accepted program, how to ask)."""
 PlayOff = Callable[[Mapping[int, Accepted]], str]
 """Short trainings with the candidates of a ballot: number -> accepted program, to curves in words; blocks."""
 
@@ -210,7 +212,12 @@ class Engine:
         return choice
 
     async def _say(
-        self, messages: Sequence[Message], position: Position, *, parent: str | None, schema: ReplySchema | None = None
+        self,
+        messages: Sequence[Message],
+        position: Position,
+        *,
+        parent: str | None = None,
+        schema: ReplySchema | None = None,
     ) -> Reply:
         self._story.asking(position)
         reply = await self._model.complete(messages, position, schema=schema)
@@ -251,7 +258,7 @@ class Engine:
             finalists = {n: self.judge.accepted(sha)[0] for n, sha in enumerate(ballot.shas, 1)}
             if self._trial is not None:
                 self._story.trying(number, len(finalists))
-                kept = await self._trial(number, finalists, self._model)
+                kept = await self._trial(number, finalists, self._say)
             else:
                 assert self._play_off is not None
                 self._story.playing_off(number, len(finalists))

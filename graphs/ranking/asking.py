@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from qredit.agents.messages import Position
 from qredit.agents.parsing import Unusable
-from qredit.agents.store import StoredModel
 from qredit.errors import ConfigurationError, NoUsableReplyError
+from qredit.graphs.engine import Say
 from qredit.graphs.ranking.questions import Answer, Pair, parse_answers, request
 from qredit.task import Task
 
@@ -61,20 +61,20 @@ class Plan:
 class Ranker:
     """Who is asked, and what about."""
 
-    def __init__(self, model: StoredModel, task: Task, *, on_answer: Callable[[int, int], None]) -> None:
+    def __init__(self, say: Say, task: Task, *, on_answer: Callable[[int, int], None]) -> None:
         """Nothing is asked yet.
 
         Args:
-            model: the models of the run.
+            say: asks a model and keeps what it answers.
             task: the task's text.
             on_answer: told of (prompts answered, prompts in all).
         """
-        self._model, self._task, self._on_answer = model, task, on_answer
+        self._say, self._task, self._on_answer = say, task, on_answer
 
     async def ask(
         self, guide: str, pairs: Sequence[Pair], plan: Plan, *, round_: int = FULL_ROUND, first: int = 0
     ) -> Answers:
-        """Answers `[M, Q]` to pairs; what is in the reply store is not asked again.
+        """Answers `[M, Q]` to pairs; what was answered before is not asked again.
 
         Args:
             guide: the guide that was written for the ranker.
@@ -101,23 +101,23 @@ class Ranker:
             async with gate:
                 turned = swapped[part, query].tolist()
                 place = Position("ranker", round_, first + number, 1)
-                found = await self._say(guide, pairs[part], turned, place, plan.attempts)
+                found = await self._answers(guide, pairs[part], turned, place, plan.attempts)
             answers[part, query] = [_as_number(a, t) for a, t in zip(found, turned, strict=True)]
             answered += 1
             self._on_answer(answered, len(parts))
 
-        # What the store was told to ask goes on and is kept, also when another prompt fails.
+        # Calls in flight go on and are kept, also when another prompt fails.
         await asyncio.gather(*(ask_one(number, query, part) for number, (query, part) in enumerate(parts, 1)))
         return answers
 
-    async def _say(
+    async def _answers(
         self, guide: str, pairs: Sequence[Pair], swapped: Sequence[bool], place: Position, attempts: int
     ) -> Sequence[Answer | None]:
         problem: str | None = None
         for attempt in range(1, attempts + 1):
             messages = request(self._task, guide, pairs, swapped, problem=problem)
             position = Position(place.role, place.round, place.candidate, attempt)
-            reply = await self._model.complete(messages, position)
+            reply = await self._say(messages, position)
             found = parse_answers(reply.text, len(pairs))
             if not isinstance(found, Unusable):
                 return found

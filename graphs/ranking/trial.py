@@ -8,9 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from qredit.agents.store import StoredModel
 from qredit.errors import NoUsableReplyError
-from qredit.graphs.engine import Trial
+from qredit.graphs.engine import Say, Trial
 from qredit.graphs.kinds.ranking import RankingProgram, program_of
 from qredit.graphs.ranking.asking import Plan, Ranker
 from qredit.graphs.ranking.questions import Pair
@@ -29,7 +28,7 @@ Describe = Callable[[RankingProgram], Sequence[Pair]]
 
 
 async def probe(
-    model: StoredModel,
+    say: Say,
     task: Task,
     program: RankingProgram,
     pairs: Sequence[Pair],
@@ -44,7 +43,7 @@ async def probe(
         NoUsableReplyError: see `Ranker.ask`.
         QreditError: what the endpoint, the budget or the disk raised.
     """
-    ranker = Ranker(model, task, on_answer=lambda done, total: None)
+    ranker = Ranker(say, task, on_answer=lambda done, total: None)
     answers = await ranker.ask(program.guide, pairs, PROBE, round_=round_, first=PLACES * number)
     return reliability_of(answers, PROBE.swapped(len(pairs)), known), answers
 
@@ -58,17 +57,17 @@ def trial_of(task: Task, describe: Describe, known: NDArray[np.float64]) -> Tria
         known: what is known about them, `[M]`; see `reliability_of`.
     """
 
-    async def one(number: int, candidate: int, accepted: Accepted, model: StoredModel) -> str:
+    async def one(number: int, candidate: int, accepted: Accepted, say: Say) -> str:
         program = program_of(accepted.payload)
         pairs = await asyncio.to_thread(describe, program)
         try:
-            found, answers = await probe(model, task, program, pairs, known, round_=number, number=candidate)
+            found, answers = await probe(say, task, program, pairs, known, round_=number, number=candidate)
         except NoUsableReplyError as error:
             return f"Candidate {candidate}: the ranker gave no usable answers: {error.cause}"
         return f"Candidate {candidate}:\n{found.lines()}\n{_examples(pairs, answers, known)}"
 
-    async def trial(number: int, finalists: Mapping[int, Accepted], model: StoredModel) -> str:
-        asked = [one(number, candidate, accepted, model) for candidate, accepted in sorted(finalists.items())]
+    async def trial(number: int, finalists: Mapping[int, Accepted], say: Say) -> str:
+        asked = [one(number, candidate, accepted, say) for candidate, accepted in sorted(finalists.items())]
         return "\n\n".join(await asyncio.gather(*asked))
 
     return trial

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import safetensors.torch
@@ -13,6 +14,7 @@ from safetensors import SafetensorError
 from qredit.artifact import load_artifact, save_artifact
 from qredit.errors import ArtifactError, ConfigurationError, TaskFileError
 from qredit.layout import StateLayout
+from qredit.marl.potentials.card import card
 from qredit.marl.potentials.fitting import Fit
 from qredit.marl.potentials.model import Potentials
 
@@ -20,7 +22,15 @@ KIND = "potentials"
 WEIGHTS = "potentials.safetensors"
 
 
-def save_potentials(folder: Path, potentials: Potentials, *, task: str, fit: Fit, origin: Mapping[str, Any]) -> None:
+def save_potentials(
+    folder: Path,
+    potentials: Potentials,
+    *,
+    task: str,
+    fit: Fit,
+    origin: Mapping[str, Any],
+    files: Mapping[str, bytes] = MappingProxyType({}),
+) -> None:
     """Write an artifact.
 
     Args:
@@ -29,6 +39,7 @@ def save_potentials(folder: Path, potentials: Potentials, *, task: str, fit: Fit
         task: name of the task that they are for.
         fit: what held-out pairs say about them.
         origin: where the rankings come from.
+        files: what lies beside them, for people to read.
 
     Raises:
         StorageError: disk full or no permission.
@@ -44,7 +55,9 @@ def save_potentials(folder: Path, potentials: Potentials, *, task: str, fit: Fit
         "origin": dict(origin),
     }
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in potentials.state_dict().items()}
-    save_artifact(folder, manifest=manifest, files={WEIGHTS: safetensors.torch.save(weights)})
+    text = card(potentials, task=task, fit=fit, origin=origin).encode("utf-8", "replace")
+    payload = {WEIGHTS: safetensors.torch.save(weights), "CARD.md": text}
+    save_artifact(folder, manifest=manifest, files={**files, **payload})
 
 
 def load_potentials(folder: Path | str) -> Potentials:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -14,12 +14,15 @@ import torch
 from qredit.agents.messages import Message, Position
 from qredit.agents.scripted import ScriptedModel
 from qredit.agents.team import Models
+from qredit.api import models
 from qredit.api import ranking as under_test
 from qredit.api.ranking import Ranked, rank
 from qredit.api.ranking_settings import RankingSettings
 from qredit.api.settings import Request
+from qredit.artifact import load_artifact
 from qredit.errors import ConfigurationError, NoUsableReplyError, UnreliableRankerError
 from qredit.graphs import GenerationSettings
+from qredit.graphs.trace import read_trace
 from qredit.marl.potentials import load_potentials
 
 MODULE = '''```python
@@ -91,6 +94,9 @@ def test_from_a_task_to_potentials(ranked_by: Callable[..., Ranked]) -> None:
     assert {p.role for p in positions} == {"coder", "evaluator", "ranker"}
     asked = next(messages for position, messages in model.calls if position.role == "coder")
     assert "`switch_on` [0, 0] ->" in asked[-1].text  # a key step
+    traced = [r for r in read_trace(ranked.run.trace_path) if r["type"] == "message"]
+    assert sorted(r["id"] for r in traced) == sorted(map(str, positions))  # every call, those of the ranker too
+    assert "majorities met on held-out pairs" in load_artifact(ranked.potentials).files["CARD.md"].decode()
     judged = next(messages for position, messages in model.calls if position.role == "evaluator")
     assert "right on known pairs: 100 %" in judged[-1].text
 
@@ -152,6 +158,28 @@ def test_a_module_without_a_guide_is_sent_back(ranked_by: Callable[..., Ranked])
     ranked_by(model)
     repair = next(messages for p, messages in model.calls if p == Position("coder", 1, 1, 2))
     assert "0 assignments of a plain string to `GUIDE`" in repair[-1].text
+
+
+def test_what_goes_on_keeps_its_settings() -> None:
+    noted = asdict(RankingSettings(pairs=60, queries=2))
+    settled = RankingSettings(accept_unreliable=True).after(noted, where="the run")
+    assert settled == RankingSettings(pairs=60, queries=2, accept_unreliable=True)
+    with pytest.raises(ConfigurationError, match="`pairs` was 60 and is 80"):
+        RankingSettings(pairs=80).after(noted, where="the run")
+    with pytest.raises(ConfigurationError, match="does not have: words"):
+        RankingSettings().after({**noted, "words": 3}, where="the run")
+
+
+@pytest.mark.usefixtures("lockdown")
+def test_a_recording_is_replayed_with_its_own_settings(ranked_by: Callable[..., Ranked], tmp_path: Path) -> None:
+    ranked = ranked_by(scripted(honest), record=tmp_path / "recording")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(under_test, "open_models", models.open_models)
+        again = rank(Request("two-switch", model="replay"), recording=tmp_path / "recording" / "recording.jsonl")
+    assert (again.potentials / "potentials.safetensors").read_bytes() == (
+        ranked.potentials / "potentials.safetensors"
+    ).read_bytes()
+    assert again.calls == ranked.calls
 
 
 def test_settings_out_of_range_are_refused() -> None:

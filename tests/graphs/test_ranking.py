@@ -97,7 +97,8 @@ def ask(
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     async def run() -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
         with closing(StoredModel(model, folder / "replies.jsonl")) as store:
-            return await Ranker(store, TASK, on_answer=lambda done, total: None).ask("The guide.", pairs(count), plan)
+            ranker = Ranker(store.complete, TASK, on_answer=lambda done, total: None)
+            return await ranker.ask("The guide.", pairs(count), plan)
 
     return asyncio.run(run())
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +12,30 @@ from qredit.agents import ModelSettings, open_model
 from qredit.agents.budget import Budget, Ledger
 from qredit.agents.prices import Price, unlisted
 from qredit.agents.team import Models
-from qredit.api.settings import EvaluatorSettings, Request, Spending
+from qredit.api.settings import EvaluatorSettings, RankerSettings, Request, Spending
 from qredit.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from qredit.agents import ChatModel
+    from qredit.agents.messages import Role
 
-EVALUATOR_KEY = "EVALUATOR_API_KEY"
+
+@dataclass(frozen=True)
+class _Own:
+    """What a role has of its own."""
+
+    role: Role
+    model: str | None
+    base_url: str | None
+    sampling: Mapping[str, Any]
+    """Fields of `ModelSettings`; `None` where nothing is said."""
+
+    @staticmethod
+    def of(role: Role, settings: EvaluatorSettings | RankerSettings) -> _Own | None:
+        said = {name.removeprefix(f"{role}_"): value for name, value in asdict(settings).items()}
+        if all(value is None for value in said.values()):
+            return None
+        return _Own(role, said.pop("model"), said.pop("base_url"), said)
 
 
 def open_models(
@@ -29,61 +47,43 @@ def open_models(
         ConfigurationError: no model, or neither a URL nor a key.
         RecordingError: `replay` without a recording.
     """
-    coder = _open(request, request.model, request.base_url, sampling, os.environ, recording, human_folder)
-    evaluator = request.evaluator
-    if evaluator == EvaluatorSettings():
-        return Models(coder)
-    if request.model in ("replay", "human"):
-        raise ConfigurationError(
-            f"an evaluator of its own beside `--model {request.model}`",
-            cause="a recording and a human answer for all roles",
-            remedy="Leave the --evaluator options out.",
+
+    def open_(
+        name: str | None, base_url: str | None, settings: ModelSettings | None, environ: Mapping[str, str]
+    ) -> ChatModel:
+        return open_model(
+            name,
+            environ=environ,
+            base_url=base_url,
+            recording=recording if recording.exists() else None,
+            settings=settings,
+            task=request.task,
+            human_folder=human_folder,
+            pause=pause,
         )
-    base = sampling or ModelSettings(model=request.model or "unset")
-    own: dict[str, Any] = {
-        "temperature": evaluator.evaluator_temperature,
-        "top_p": evaluator.evaluator_top_p,
-        "max_reply_tokens": evaluator.evaluator_max_reply_tokens,
-    }
-    settings = replace(base, **{name: value for name, value in own.items() if value is not None})
-    environ = dict(os.environ)
-    if evaluator.evaluator_base_url is not None:  # another provider must not see the coder's key
-        environ["OPENAI_API_KEY"] = environ.pop(EVALUATOR_KEY, "")
-    return Models(
-        coder,
-        _open(
-            request,
-            evaluator.evaluator_model or request.model,
-            evaluator.evaluator_base_url or request.base_url,
-            settings,
-            environ,
-            recording,
-            human_folder,
-        ),
-    )
 
+    def own(given: _Own | None) -> ChatModel | None:
+        if given is None:
+            return None
+        if request.model in ("replay", "human"):
+            article = "an" if given.role == "evaluator" else "a"
+            raise ConfigurationError(
+                f"{article} {given.role} of its own beside `--model {request.model}`",
+                cause="a recording and a human answer for all roles",
+                remedy=f"Leave the --{given.role} options out.",
+            )
+        base = sampling or ModelSettings(model=request.model or "unset")
+        settings = replace(base, **{name: value for name, value in given.sampling.items() if value is not None})
+        environ = dict(os.environ)
+        if given.base_url is not None:  # another provider must not see the coder's key
+            environ["OPENAI_API_KEY"] = environ.pop(f"{given.role.upper()}_API_KEY", "")
+        return open_(given.model or request.model, given.base_url or request.base_url, settings, environ)
 
-def _open(
-    request: Request,
-    name: str | None,
-    base_url: str | None,
-    settings: ModelSettings | None,
-    environ: os._Environ[str] | dict[str, str],
-    recording: Path,
-    human_folder: Path | None,
-) -> ChatModel:
     from qredit.graphs import pause
 
-    return open_model(
-        name,
-        environ=environ,
-        base_url=base_url,
-        recording=recording if recording.exists() else None,
-        settings=settings,
-        task=request.task,
-        human_folder=human_folder,
-        pause=pause,
-    )
+    coder = open_(request.model, request.base_url, sampling, os.environ)
+    evaluator, ranker = own(_Own.of("evaluator", request.evaluator)), own(_Own.of("ranker", request.ranker))
+    return Models(coder, evaluator, ranker)
 
 
 def budget_of(spending: Spending, models: Models) -> Budget:

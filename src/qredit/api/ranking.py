@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from qredit.agents.recording import export_recording
+from qredit.agents.recording import export_recording, load_recording
 from qredit.agents.store import FILE_NAME as REPLIES
 from qredit.agents.store import StoredModel
 from qredit.api.generation import assignment_of, job_of, recorded_settings, with_probes_of
@@ -23,7 +23,7 @@ from qredit.api.publishing import publish
 from qredit.api.ranking_settings import RankingSettings
 from qredit.api.subjects import load_subject
 from qredit.errors import ConfigurationError, UnreliableRankerError
-from qredit.files import write_atomic
+from qredit.files import sha256, write_atomic
 from qredit.graphs import Event, GenerationSettings
 from qredit.graphs import generate as run_graph
 from qredit.graphs.identity import task_of
@@ -32,6 +32,7 @@ from qredit.graphs.ranking.asking import Plan, Ranker
 from qredit.graphs.ranking.questions import Pair
 from qredit.graphs.ranking.reliability import Reliability
 from qredit.graphs.ranking.trial import probe, trial_of
+from qredit.graphs.trace import Trace
 from qredit.prompts import recording_path
 from qredit.runs import create_run, open_run
 from qredit.sandbox import Rejected, describe_all
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from qredit.agents import ModelSettings
+    from qredit.agents.messages import Message, Position, Reply
     from qredit.agents.team import Models
     from qredit.api.settings import Request
     from qredit.graphs.kinds import Assignment
@@ -93,7 +95,7 @@ def rank(
 
     Args:
         request: task, models, checks; the kind is `ranking`.
-        ranking: how much is ranked.
+        ranking: how much is ranked; what has its default is taken from the run that goes on, or from the recording.
         settings: how many candidates and rounds; a replay with the defaults takes those of the recording.
         sampling: sampling and transport settings.
         resume: run to go on with; nothing that was answered is asked again.
@@ -114,6 +116,11 @@ def rank(
     asked_for = settings = settings or GenerationSettings()
     if request.model == "replay" and settings == GenerationSettings():
         settings = recorded_settings(recording)
+    if request.model == "replay" and recording.is_file():
+        ranking = ranking.after(load_recording(recording).ranking, where=f"the recording `{recording}`")
+    if resume is not None:
+        earlier = open_run(resume, kind="rank")
+        ranking = ranking.after(earlier.record["settings"]["ranking"], where=f"the run `{earlier.path}`")
     if request.model != "human":
         budget_of(request.spending, with_ranker(open_models(request, sampling, recording=recording)))
     with jail_beside(request.jail, request.sandbox_image, lambda: load_subject(request.task)) as (jail, subject):
@@ -130,7 +137,7 @@ def rank(
             found, answers, calls = asyncio.run(work.rank(program, on_progress))
             fit = work.teach(program, answers, found)
     if record is not None:
-        export_recording(run, record)
+        export_recording(run, record, ranking=asdict(ranking))
     return Ranked(run, run.path / POTENTIALS, found, fit, calls, time.perf_counter() - started)
 
 
@@ -194,9 +201,19 @@ class _Work:
             seed=ranking.transition_seed,
         )
         budget = budget_of(self._request.spending, self._models)
-        with closing(StoredModel(self._models, self._run.path / REPLIES, budget=budget)) as store:
+        with (
+            closing(StoredModel(self._models, self._run.path / REPLIES, budget=budget)) as store,
+            closing(Trace(self._run.trace_path)) as trace,
+        ):
+            identity = self._models.identity("ranker")
+
+            async def say(messages: Sequence[Message], position: Position) -> Reply:
+                reply = await store.complete(messages, position)
+                trace.add_message(position, identity, messages, reply, parent=None)
+                return reply
+
             pairs = self._pairs(program, self._probes)
-            found, _ = await probe(store, self._task, program, pairs, self._known, round_=PROBE_ROUND, number=0)
+            found, _ = await probe(say, self._task, program, pairs, self._known, round_=PROBE_ROUND, number=0)
             if found.problems() and not ranking.accept_unreliable:
                 raise UnreliableRankerError(
                     f"the ranker `{self._models.identity('ranker').model}`",
@@ -204,7 +221,7 @@ class _Work:
                     remedy="Nothing was spent on the full set. Take another model, or more rounds so that the guide "
                     "gets better; --accept-unreliable --resume RUN ranks all the same.",
                 )
-            ranker = Ranker(store, self._task, on_answer=on_progress)
+            ranker = Ranker(say, self._task, on_answer=on_progress)
             try:
                 answers = await ranker.ask(program.guide, self._pairs(program, self._transitions), plan)
             finally:
@@ -229,8 +246,16 @@ class _Work:
             "parameters": dict(ranker.parameters),
             "settings": asdict(self._ranking),
             "reliability": asdict(found),
+            "rankings_sha256": sha256((self._run.path / RANKINGS).read_bytes()),
         }
-        save_potentials(self._run.path / POTENTIALS, potentials, task=self._task.name, fit=fit, origin=origin)
+        save_potentials(
+            self._run.path / POTENTIALS,
+            potentials,
+            task=self._task.name,
+            fit=fit,
+            origin=origin,
+            files={"describe.py": program.source.encode()},
+        )
         return fit
 
     def _groups(self) -> list[list[int]]:

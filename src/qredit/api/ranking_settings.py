@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 from qredit.errors import ConfigurationError
 
@@ -37,3 +38,38 @@ class RankingSettings:
                     cause=f"it must be {least} to {most}",
                     remedy="Choose a value in this range.",
                 )
+
+    def after(self, noted: Mapping[str, Any], *, where: str) -> RankingSettings:
+        """With the values of an earlier run for all that is not said here.
+
+        Args:
+            noted: the settings of that run.
+            where: who noted them, for messages.
+
+        Raises:
+            ConfigurationError: something else is said here, or the earlier run has settings that are unknown.
+        """
+        unsaid, said = asdict(RankingSettings()), asdict(self)
+        unknown = sorted(set(noted) - set(unsaid))
+        if unknown:
+            raise ConfigurationError(
+                where,
+                cause=f"it has settings that this qredit does not have: {', '.join(unknown)}",
+                remedy="Use the version that made it.",
+            )
+        settled = {name: noted.get(name, value) if value == unsaid[name] else value for name, value in said.items()}
+        changed = [
+            name for name in settled if name not in MAY_CHANGE and settled[name] != noted.get(name, unsaid[name])
+        ]
+        if changed:
+            words = ", ".join(
+                f"`{name}` was {noted.get(name, unsaid[name])} and is {settled[name]}" for name in changed
+            )
+            raise ConfigurationError(
+                where, cause=f"it ranked with other settings: {words}", remedy="Leave these options out."
+            )
+        return RankingSettings(**settled)
+
+
+MAY_CHANGE = frozenset({"ranking_attempts", "accept_unreliable"})
+"""What an interrupted ranking may go on with."""

@@ -25,6 +25,22 @@ class EvaluatorSettings:
 
 
 @dataclass(frozen=True)
+class RankerSettings:
+    """Model and sampling of the ranker; whatever is unset is as for the coder."""
+
+    ranker_model: str | None = None
+    """Model of the ranker, if it is another than the coder's: most calls of a run are its calls."""
+    ranker_base_url: str | None = None
+    """Endpoint of the ranker; its key comes from $RANKER_API_KEY and never from $OPENAI_API_KEY."""
+    ranker_temperature: float | None = None
+    """Sampling temperature of the ranker."""
+    ranker_top_p: float | None = None
+    """Nucleus sampling of the ranker."""
+    ranker_max_reply_tokens: int | None = None
+    """Most tokens of a reply of the ranker."""
+
+
+@dataclass(frozen=True)
 class Spending:
     """What a run may spend, all its sessions together."""
 
@@ -63,6 +79,8 @@ class Request:
     then there is no selection score."""
     evaluator: EvaluatorSettings = field(default_factory=EvaluatorSettings)
     """Model and sampling of the evaluator, where they differ."""
+    ranker: RankerSettings = field(default_factory=RankerSettings)
+    """Model and sampling of the ranker, where they differ; for runs that rank."""
     spending: Spending = field(default_factory=Spending)
     """What may be spent."""
 

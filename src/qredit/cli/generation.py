@@ -28,7 +28,9 @@ def register(app: typer.Typer) -> None:
     for parameter, kind in (("evaluator", EvaluatorSettings), ("spending", Spending), ("settings", GenerationSettings)):
         flattened = with_settings(parameter, kind)(flattened)
     flattened = with_settings("sampling", ModelSettings, fixed={"model": "unset"}, leave_out=("base_url",))(flattened)
-    flattened = with_settings("request", Request, fixed={"task": ""}, leave_out=("evaluator", "spending"))(flattened)
+    flattened = with_settings("request", Request, fixed={"task": ""}, leave_out=("evaluator", "ranker", "spending"))(
+        flattened
+    )
     command(app, "generate")(flattened)
     command(app, "reproduce")(reproduce)
 

@@ -10,7 +10,7 @@ import typer
 
 from qredit.agents.settings import ModelSettings
 from qredit.api.ranking_settings import RankingSettings
-from qredit.api.settings import EvaluatorSettings, Request, Spending
+from qredit.api.settings import EvaluatorSettings, RankerSettings, Request, Spending
 from qredit.cli.console import JsonOption, command, err, out, plain, print_json, program
 from qredit.cli.generation import show_event, show_start
 from qredit.cli.options import TrustEnvOption, with_settings
@@ -25,6 +25,7 @@ def register(app: typer.Typer) -> None:
     flattened = rank
     for parameter, kind in (
         ("evaluator", EvaluatorSettings),
+        ("ranker", RankerSettings),
         ("spending", Spending),
         ("ranking", RankingSettings),
     ):
@@ -33,7 +34,7 @@ def register(app: typer.Typer) -> None:
         flattened
     )
     flattened = with_settings("sampling", ModelSettings, fixed={"model": "unset"}, leave_out=("base_url",))(flattened)
-    left_out = ("evaluator", "spending", "kind", "scale", "igm", "truth_states")
+    left_out = ("evaluator", "ranker", "spending", "kind", "scale", "igm", "truth_states")
     command(app, "rank")(with_settings("request", Request, fixed={"task": ""}, leave_out=left_out)(flattened))
 
 
@@ -43,6 +44,7 @@ def rank(
     settings: GenerationSettings,
     sampling: ModelSettings,
     evaluator: EvaluatorSettings,
+    ranker: RankerSettings,
     spending: Spending,
     ranking: RankingSettings,
     trust_env: TrustEnvOption = False,
@@ -58,7 +60,7 @@ def rank(
     from qredit.api.ranking import rank as rank_all
 
     ranked = rank_all(
-        replace(request, task=task, evaluator=evaluator, spending=spending),
+        replace(request, task=task, evaluator=evaluator, ranker=ranker, spending=spending),
         ranking=ranking,
         settings=settings,
         sampling=sampling,
