@@ -28,7 +28,9 @@ class FitSettings:
     validation_share: float = 0.2
     """Share of the pairs that is held out."""
     batch_pairs: int = 256
-    """Pairs per update."""
+    """Pairs per update, at most."""
+    least_updates: int = 12
+    """Updates per pass, at least: few pairs go in smaller batches, or it would end before it has begun."""
     learning_rate: float = 1e-3
     """Step size of Adam."""
     weight_decay: float = 1e-4
@@ -41,7 +43,7 @@ class FitSettings:
     def __post_init__(self) -> None:
         wrong = [
             f"`{n}` is {getattr(self, n)}, it must be above 0"
-            for n in ("batch_pairs", "learning_rate", "most_epochs", "patience")
+            for n in ("batch_pairs", "least_updates", "learning_rate", "most_epochs", "patience")
             if not getattr(self, n) > 0
         ]
         if not 0 < self.validation_share < 1:
@@ -92,10 +94,11 @@ def fit_potentials(potentials: Potentials, rankings: Rankings, settings: FitSett
     optimiser = torch.optim.AdamW(
         potentials.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
     )
+    batch = max(1, min(settings.batch_pairs, len(training) // settings.least_updates))
     best, lowest, best_epoch = deepcopy(potentials.state_dict()), _loss(potentials, validation), 0
     for epoch in range(1, settings.most_epochs + 1):
         order = torch.randperm(len(training), generator=generator)
-        for rows in torch.split(order, settings.batch_pairs):
+        for rows in torch.split(order, batch):
             optimiser.zero_grad()
             before, after, confidence = _scored(potentials, training.at(rows))
             preference_loss(after, before, confidence).backward()  # type: ignore[no-untyped-call]
