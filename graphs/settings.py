@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from qredit.errors import ConfigurationError
+from qredit.limits import check_limits
 
 Selection = Literal["evaluator", "score", "random"]
 LIMITS = {
@@ -47,14 +48,7 @@ class GenerationSettings:
     """Candidates that are worked on at once; no part of what a run is, so it may change on resume."""
 
     def __post_init__(self) -> None:
-        for name, (least, most) in LIMITS.items():
-            value = getattr(self, name)
-            if not least <= value <= most:
-                raise ConfigurationError(
-                    f"setting `{name}` = {value}",
-                    cause=f"it must be {least} to {most}",
-                    remedy="Choose a value in this range.",
-                )
+        check_limits(self, LIMITS)
         if self.selection not in ("evaluator", "score", "random"):
             raise ConfigurationError(
                 f"setting `selection` = {self.selection!r}",

@@ -21,17 +21,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from qredit.credit import CreditGraph
 from qredit.errors import ConfigurationError
 from qredit.files import write_json
 from qredit.marl.adapters import make_environment
 from qredit.marl.algorithms import Problem, algorithm_of
+from qredit.marl.artifact_checks import check_credit, check_potentials
 from qredit.marl.artifact_hashes import artifact_hashes
 from qredit.marl.checkpoint import Counters, load_checkpoint, save_checkpoint
 from qredit.marl.choosing import Choose, epsilon_greedy, sampled
 from qredit.marl.metrics import Evaluation, MetricsLog
 from qredit.marl.mixers.credit import load_graph
-from qredit.marl.potentials import Potentials, load_potentials
+from qredit.marl.potentials import load_potentials
 from qredit.marl.process import prepare_process
 from qredit.marl.rollout import Collector, Played, evaluate
 from qredit.marl.settings import TrainSettings
@@ -40,7 +40,6 @@ from qredit.marl.streams import Stream, episode_seeds, generator
 from qredit.marl.wandb_sink import WandbRun
 
 if TYPE_CHECKING:
-    from qredit.marl.environment import BatchedEnvironment
     from qredit.runs import Run
     from qredit.task import Task
 
@@ -134,10 +133,10 @@ class Training:
         )
         graph = None if mixer_path is None else load_graph(mixer_path, forms=kind.credit_forms(settings))
         if graph is not None:
-            _check_sizes(graph, self._environment, mixer_path)
+            check_credit(graph, self._environment, mixer_path)
         potentials = None if potentials_path is None else load_potentials(potentials_path).to(self._device)
         if potentials is not None:
-            _check_potentials(potentials, self._environment, potentials_path)
+            check_potentials(potentials, self._environment, potentials_path)
         problem = Problem(self._environment, settings, self._device, graph, potentials, task.noop_number)
         self._algorithm = kind(problem)
         self._collector = Collector(self._environment, self._algorithm.actor, self._device)
@@ -256,33 +255,6 @@ class Training:
         )
         write_json(self._folder / "result.json", asdict(result))
         return result
-
-
-def _check_sizes(graph: CreditGraph, environment: BatchedEnvironment, path: Path | None) -> None:
-    """Whether a credit function was made for a task of these sizes."""
-    header = graph.header
-    n, size = environment.n_agents, environment.layout.size
-    expected = 2 * size + n if header.form == "shares" else size
-    what = "numbers in the transition" if header.form == "shares" else "numbers in the state"
-    sizes = (("agents", header.n_agents, n), (what, header.state_size, expected))
-    wrong = [f"it was made for {made} {what}, the task has {has}" for what, made, has in sizes if made != has]
-    if wrong:
-        raise ConfigurationError(
-            f"artifact `{path}`", cause="; ".join(wrong), remedy="Generate a credit function for this task."
-        )
-
-
-def _check_potentials(potentials: Potentials, environment: BatchedEnvironment, path: Path | None) -> None:
-    """Whether potentials were made for a task of these sizes."""
-    sizes = (
-        ("agents", potentials.n_agents, environment.n_agents),
-        ("numbers in the state", potentials.layout.size, environment.layout.size),
-    )
-    wrong = [f"they were made for {made} {what}, the task has {has}" for what, made, has in sizes if made != has]
-    if wrong:
-        raise ConfigurationError(
-            f"potentials `{path}`", cause="; ".join(wrong), remedy="Rank transitions of this task: `qredit rank`."
-        )
 
 
 def _identity(task: Task, settings: TrainSettings, hashes: Mapping[str, str | None]) -> dict[str, Any]:

@@ -11,15 +11,19 @@ from numpy.typing import NDArray
 
 from qredit.agents.messages import Position
 from qredit.agents.parsing import Unusable
-from qredit.errors import ConfigurationError, NoUsableReplyError
+from qredit.errors import NoUsableReplyError
 from qredit.graphs.engine import Say
 from qredit.graphs.ranking.questions import Answer, Pair, parse_answers, request
+from qredit.limits import check_limits
 from qredit.task import Task
 
 Answers = NDArray[np.float64]
 """`[M, Q]`: 1 where the later situation is called better, 0 the earlier one, 1/2 for unsure, NaN for no answer."""
 FULL_ROUND = 0
 """Round of the positions of the full set; probes have the round of the generation."""
+
+
+LIMITS = {"queries": (1, 64), "pairs_per_prompt": (1, 200), "attempts": (1, 16), "max_concurrency": (1, 256)}
 
 
 @dataclass(frozen=True)
@@ -38,18 +42,7 @@ class Plan:
     """Prompts that are asked at once."""
 
     def __post_init__(self) -> None:
-        for name, most in (
-            ("queries", 64),
-            ("pairs_per_prompt", 200),
-            ("attempts", 16),
-            ("max_concurrency", 256),
-        ):
-            if not 1 <= getattr(self, name) <= most:
-                raise ConfigurationError(
-                    f"setting `{name}` = {getattr(self, name)}",
-                    cause=f"it must be 1 to {most}",
-                    remedy="Choose a value in this range.",
-                )
+        check_limits(self, LIMITS)
 
     def swapped(self, count: int) -> NDArray[np.bool_]:
         """Whether the later situation comes first, `[M, Q]`."""

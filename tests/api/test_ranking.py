@@ -183,5 +183,7 @@ def test_a_recording_is_replayed_with_its_own_settings(ranked_by: Callable[..., 
 
 
 def test_settings_out_of_range_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match="`queries` = 0"):  # before anything is paid for
+        RankingSettings(queries=0)
     with pytest.raises(ConfigurationError, match="`pairs` = 1"):
         RankingSettings(pairs=1)

@@ -37,3 +37,12 @@ def test_what_is_missing_is_told(cli: Cli, tmp_path: Path) -> None:
     done = cli(*PART, "--run", tmp_path / "nowhere", "--potentials", tmp_path)
     assert done.code == 2
     assert "unknown run" in done.err
+
+
+def test_what_is_of_no_use_is_told(cli: Cli) -> None:
+    done = cli(*PART, "--run", "x", "--potentials", "x", "--worlds", "two-switch")
+    assert done.code == 2
+    assert "part `episode` with --worlds" in done.err
+    done = cli("experiment", "lca", "--part", "errors", "--seed", "0")
+    assert done.code == 2
+    assert "part `errors` with --seed" in done.err

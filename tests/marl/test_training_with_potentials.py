@@ -159,7 +159,7 @@ def test_what_is_missing_or_too_much_is_told(tmp_path: Path, make_run: Callable[
     with pytest.raises(ArtifactError, match="made for another state"):
         artifacts.find_potentials(other, TASK)
     settings = dataclasses.replace(SMALL, algorithm="ippo", rewards="potentials")
-    with pytest.raises(ConfigurationError, match="they were made for 2 numbers in the state"):
+    with pytest.raises(ConfigurationError, match="made for 2 numbers in the state"):
         train(TASK, settings, make_run(), potentials_path=other)
 
 

@@ -7,6 +7,17 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from qredit.errors import ConfigurationError
+from qredit.limits import check_limits
+
+LIMITS = {
+    "pairs": (2, 100_000),
+    "queries": (1, 64),
+    "pairs_per_prompt": (1, 200),
+    "ranking_attempts": (1, 16),
+    "probe_pairs": (4, 200),
+    "transition_seed": (0, 2**31),
+}
+"""Least and most."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +42,7 @@ class RankingSettings:
     """Whether the full set is ranked although the probes say that the ranker cannot be relied on."""
 
     def __post_init__(self) -> None:
-        for name, least, most in (("pairs", 2, 100_000), ("probe_pairs", 4, 200), ("transition_seed", 0, 2**31)):
-            if not least <= getattr(self, name) <= most:
-                raise ConfigurationError(
-                    f"setting `{name}` = {getattr(self, name)}",
-                    cause=f"it must be {least} to {most}",
-                    remedy="Choose a value in this range.",
-                )
+        check_limits(self, LIMITS)
 
     def after(self, noted: Mapping[str, Any], *, where: str) -> RankingSettings:
         """With the values of an earlier run for all that is not said here.

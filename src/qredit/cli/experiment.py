@@ -30,28 +30,40 @@ def experiment(
             "individual rewards of one episode of a finished training, under pictures of it."
         ),
     ] = "methods",
-    worlds: Annotated[str, typer.Option(help="Worlds, with commas between.")] = "two-switch,victim-rubble,pistonball",
-    seeds: Annotated[str, typer.Option(help="Seeds, with commas between, or a range such as 0-4.")] = "0-4",
+    worlds: Annotated[str | None, typer.Option(help="Worlds, with commas between; by default all three.")] = None,
+    seeds: Annotated[
+        str | None, typer.Option(help="Seeds, with commas between, or a range such as 0-4, which is the default.")
+    ] = None,
     jobs: Annotated[int | None, typer.Option(help="Trainings at a time; by default one per core.")] = None,
     folder: Annotated[
         Path | None, typer.Option(help="Where runs and results go; what is finished there is kept.")
     ] = None,
     run: Annotated[str | None, typer.Option(help="`episode`: the training, its run folder or its name.")] = None,
     potentials: Annotated[str | None, typer.Option(help="`episode`: the artifact that it trained with.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="`episode`: which of the evaluation's episodes.")] = 0,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="`episode`: which of the evaluation's episodes; by default the first, 0.")
+    ] = None,
     sampled: Annotated[bool, typer.Option("--sampled/--greedy", help="`episode`: how actions are chosen.")] = True,
 ) -> None:
     """Run a study again: one line of JSON per result, of worlds also in results-PART-WORLD.jsonl of the folder."""
     from qredit.api.lca import WORLDS, errors, methods
 
     where = runs_root() / f"experiment-{study}" if folder is None else folder
+    of_trainings = {"--worlds": worlds, "--seeds": seeds, "--jobs": jobs}
+    of_an_episode = {"--run": run, "--potentials": potentials, "--seed": seed}
+    useless = [name for name, x in (of_trainings if part == "episode" else of_an_episode).items() if x is not None]
+    if useless:
+        raise ConfigurationError(
+            f"part `{part}` with {', '.join(useless)}", cause="it makes no use of that", remedy="Leave it out."
+        )
     if part == "episode":
-        _episode(run, potentials, where / part, seed=seed, sampled=sampled)
+        _episode(run, potentials, where / part, seed=seed or 0, sampled=sampled)
         return
-    for name in worlds.split(","):
+    names = list(WORLDS) if worlds is None else worlds.split(",")
+    for name in names:
         if name not in WORLDS:
             raise UnknownNameError("world", name, list(WORLDS))
-    for name in worlds.split(","):
+    for name in names:
         lines: list[str] = []
         file = where / f"results-{part}-{name}.jsonl"
 
@@ -62,7 +74,7 @@ def experiment(
             out().print(plain(lines[-1]), soft_wrap=True)
 
         study_of = methods if part == "methods" else errors
-        study_of(WORLDS[name], where / part / name, seeds=parse_seeds(seeds), jobs=jobs, report=report)
+        study_of(WORLDS[name], where / part / name, seeds=parse_seeds(seeds or "0-4"), jobs=jobs, report=report)
         err().print(plain(f"results  {file}"), soft_wrap=True)
 
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from qredit.agents.settings import ModelSettings
 from qredit.api.settings import EvaluatorSettings, Request, Spending
 from qredit.cli.console import JsonOption, command, err, out, plain, print_json, program
-from qredit.cli.options import JailOption, TrustEnvOption, with_settings
+from qredit.cli.options import JailOption, RecordOption, ResumeOption, TaskArgument, TrustEnvOption, with_settings
 from qredit.graphs.settings import GenerationSettings
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def register(app: typer.Typer) -> None:
 
 
 def generate(
-    task: Annotated[str, typer.Argument(help="Built-in task (see `qredit tasks`), or the path of a task file.")],
+    task: TaskArgument,
     request: Request,
     settings: GenerationSettings,
     sampling: ModelSettings,
@@ -57,12 +57,8 @@ def generate(
         bool, typer.Option("--dry-run", help="Only estimate calls, tokens and cost; asks nothing.")
     ] = False,
     trust_env: TrustEnvOption = False,
-    resume: Annotated[
-        str | None, typer.Option(help="Run to go on with; nothing that was answered is asked again.")
-    ] = None,
-    record: Annotated[
-        Path | None, typer.Option(help="Folder to write a recording of all replies to, when the run is finished.")
-    ] = None,
+    resume: ResumeOption = None,
+    record: RecordOption = None,
     json_output: JsonOption = False,
 ) -> None:
     """Let language models write a credit function, or another kind of program, for a task, and check it in a jail."""

@@ -10,6 +10,7 @@ import os
 import textwrap
 import typing
 from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -32,6 +33,11 @@ TrustEnvOption = Annotated[
     ),
 ]
 
+TaskArgument = Annotated[str, typer.Argument(help="Built-in task (see `qredit tasks`), or the path of a task file.")]
+ResumeOption = Annotated[str | None, typer.Option(help="Run to go on with; nothing that was answered is asked again.")]
+RecordOption = Annotated[
+    Path | None, typer.Option(help="Folder to write a recording of all replies to, when the run is finished.")
+]
 JailOption = Annotated[str, typer.Option(help="Jail to run in: auto, bubblewrap, lockdown or docker.")]
 SandboxImageOption = Annotated[
     str | None,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -13,7 +12,7 @@ from qredit.api.ranking_settings import RankingSettings
 from qredit.api.settings import EvaluatorSettings, RankerSettings, Request, Spending
 from qredit.cli.console import JsonOption, command, err, out, plain, print_json, program
 from qredit.cli.generation import show_event, show_start
-from qredit.cli.options import TrustEnvOption, with_settings
+from qredit.cli.options import RecordOption, ResumeOption, TaskArgument, TrustEnvOption, with_settings
 from qredit.graphs.settings import GenerationSettings
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ def register(app: typer.Typer) -> None:
 
 
 def rank(
-    task: Annotated[str, typer.Argument(help="Built-in task (see `qredit tasks`), or the path of a task file.")],
+    task: TaskArgument,
     request: Request,
     settings: GenerationSettings,
     sampling: ModelSettings,
@@ -48,12 +47,8 @@ def rank(
     spending: Spending,
     ranking: RankingSettings,
     trust_env: TrustEnvOption = False,
-    resume: Annotated[
-        str | None, typer.Option(help="Run to go on with; nothing that was answered is asked again.")
-    ] = None,
-    record: Annotated[
-        Path | None, typer.Option(help="Folder to write a recording of all replies to, when the run is finished.")
-    ] = None,
+    resume: ResumeOption = None,
+    record: RecordOption = None,
     json_output: JsonOption = False,
 ) -> None:
     """Let language models rank what agents do, and teach potentials from it, whose differences are rewards (LCA)."""
