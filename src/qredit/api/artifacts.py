@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from qredit.artifact import CREDIT_GRAPH, Artifact, bundled_artifact, bundled_artifacts, load_artifact
+from qredit.artifact import CREDIT_GRAPH, MANIFEST, Artifact, bundled_artifact, bundled_artifacts, load_artifact
 from qredit.errors import ArtifactError, TaskFileError, UnknownNameError
 from qredit.layout import StateLayout
 from qredit.runs import list_runs, runs_root
@@ -58,7 +58,7 @@ def find_potentials(name: str | Path, task: Task) -> Path:
     from qredit.marl import layout_of
     from qredit.marl.potentials import load_potentials
 
-    path = load_artifact(artifact_folder(str(name))).path
+    path = load_artifact(potentials_folder(str(name))).path
     if load_potentials(path).layout != layout_of(task):
         raise ArtifactError(
             f"artifact `{path}`",
@@ -89,6 +89,17 @@ def artifact_folder(name: str) -> Path:
         made = [r.path.name for r in list_runs() if (r.path / "artifact").is_dir()]
         raise UnknownNameError("artifact", name, [*made, BUILTIN])
     return path
+
+
+def potentials_folder(name: str) -> Path:
+    """The same, and of a run that ranked the folder of its potentials.
+
+    Raises:
+        UnknownNameError: there is no such folder.
+    """
+    folder = artifact_folder(name)
+    inner = folder / "potentials"
+    return inner if (inner / MANIFEST).exists() else folder
 
 
 def own_layout(artifact: Artifact) -> StateLayout | None:

@@ -1,13 +1,13 @@
-"""`qredit fidelity`: does a credit function rank the agents as the simulator does?"""
+"""`qredit fidelity`: does a credit function, or do potentials, rank the agents as the simulator does?"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from qredit.api.artifacts import BUILTIN, artifact_folder, find_mixer
+from qredit.api.artifacts import BUILTIN, find_mixer, find_potentials, potentials_folder
 from qredit.api.subjects import load_subject
 from qredit.artifact import CREDIT_GRAPH, load_artifact
 from qredit.errors import ArtifactError, ConfigurationError
@@ -18,13 +18,19 @@ from qredit.sandbox import Accepted, Rejected, open_jail
 from qredit.task import is_task_file
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from qredit.credit import CreditGraph
     from qredit.credit.fidelity import Fidelity, Placebos
+    from qredit.marl.potentials import Potentials
     from qredit.probes import Probes
     from qredit.sandbox import Jail
     from qredit.subject import Subject
 
 FILE_LIMIT = 1_000_000
+Function: TypeAlias = "CreditGraph | Potentials"
+"""What gives credit."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,8 @@ def measure_fidelity(
     """Compare credit functions, and placebos of each, with the credit that agents truly have.
 
     Args:
-        functions: Python files (they end in `.py`), folders of artifacts or of runs, names of runs.
+        functions: Python files (they end in `.py`), folders of artifacts or of runs, names of runs. Of potentials the
+            credit is what an agent's step earns it.
         task: task (name or YAML file) that they are for; by default the one that the artifacts name.
         settings: how the truth is measured; with the defaults, a truth that ships with the task is used.
         jail: jail to check files in.
@@ -97,7 +104,7 @@ def measure_fidelity(
 def _task_of(functions: Sequence[str]) -> str:
     """The task that the artifacts were made for."""
     artifacts = [name for name in functions if name != BUILTIN and not name.endswith(".py")]
-    named = {load_artifact(artifact_folder(name)).task for name in artifacts}
+    named = {load_artifact(potentials_folder(name)).task for name in artifacts}
     # A stranger's artifact must not make us read a file of its choice.
     if len(named) != 1 or any(is_task_file(name) for name in named):
         raise ConfigurationError(
@@ -112,10 +119,10 @@ def _task_of(functions: Sequence[str]) -> str:
 
 def _graphs(
     functions: Sequence[str], subject: Subject, jail: str, sandbox_image: str | None
-) -> Mapping[str, CreditGraph | Rejected]:
+) -> Mapping[str, Function | Rejected]:
     files = [name for name in functions if name.endswith(".py")]
     sources = {name: read_untrusted(Path(name), limit=FILE_LIMIT).decode("utf-8", "replace") for name in files}
-    found: dict[str, CreditGraph | Rejected] = {
+    found: dict[str, Function | Rejected] = {
         name: _of_artifact(name, subject) for name in functions if name not in files
     }
     if files:
@@ -124,11 +131,14 @@ def _graphs(
     return {name: found[name] for name in functions}
 
 
-def _of_artifact(name: str, subject: Subject) -> CreditGraph:
+def _of_artifact(name: str, subject: Subject) -> Function:
     from qredit.credit import parse_graph
+    from qredit.marl.potentials import KIND, load_potentials
 
     if subject.task is None:
         raise ConfigurationError(subject.name, cause="there is no task", remedy="Give a task's name or its file.")
+    if name != BUILTIN and load_artifact(potentials_folder(name)).kind == KIND:
+        return load_potentials(find_potentials(name, subject.task))
     artifact = find_mixer(name, subject.task)
     graph = parse_graph(artifact.files[CREDIT_GRAPH])
     size, n_agents = subject.layout.size, subject.n_agents
@@ -175,16 +185,16 @@ def _truth(subject: Subject, settings: TruthSettings, on_progress: Callable[[int
 
 
 def _result(
-    name: str, graph: CreditGraph | Rejected, subject: Subject, truth: Truth | None, probes: Probes | None
+    name: str, graph: Function | Rejected, subject: Subject, truth: Truth | None, probes: Probes | None
 ) -> FidelityResult:
     if isinstance(graph, Rejected):
         return FidelityResult(name, subject.name, "rejected", graph.stage, graph.message, graph.line, truth=truth)
-    from qredit.credit.fidelity import compare, credit_of, known_rows, placebos
+    from qredit.credit.fidelity import compare, known_rows, placebos
 
     assert probes is not None
     assert probes.true_credit is not None
     rows = known_rows(probes)
-    weights, shares = credit_of(graph, probes).numpy()[rows], probes.true_credit[rows]
+    weights, shares = _credit(graph, probes, subject)[rows], probes.true_credit[rows]
     return FidelityResult(
         name,
         subject.name,
@@ -193,3 +203,25 @@ def _result(
         placebos=placebos(weights, shares),
         truth=truth,
     )
+
+
+def _credit(function: Function, probes: Probes, subject: Subject) -> NDArray[np.float32]:
+    """`[M, N]`."""
+    import torch
+
+    from qredit.credit.fidelity import credit_of, need_transitions
+    from qredit.marl.potentials import PotentialReward, Potentials
+
+    if not isinstance(function, Potentials):
+        found: NDArray[np.float32] = credit_of(function, probes).numpy()
+        return found
+    need_transitions(probes)
+    assert probes.actions is not None
+    assert probes.next_states is not None
+    assert subject.task is not None
+    actions = torch.from_numpy(probes.actions)
+    still = None if subject.task.noop_number is None else actions == subject.task.noop_number
+    earned: NDArray[np.float32] = PotentialReward(function)(
+        torch.from_numpy(probes.states), torch.from_numpy(probes.next_states), still
+    ).numpy()
+    return earned

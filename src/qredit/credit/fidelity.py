@@ -25,6 +25,7 @@ from qredit.errors import ConfigurationError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from qredit.contracts import States
     from qredit.credit.schema import CreditGraph, Header
     from qredit.probes import Probes
 
@@ -111,7 +112,7 @@ def credit_of(graph: CreditGraph, probes: Probes, *, run: SpecialisedGraph | Non
         raise ConfigurationError(
             f"a function of the form `{header.form}`", cause="it gives no credit", remedy="Give a credit function."
         )
-    inputs = _transitions(probes) if header.form == "shares" else torch.tensor(probes.states)
+    inputs = torch.tensor(need_transitions(probes) if header.form == "shares" else probes.states)
     with torch.no_grad():
         return credit_weights(header, run(state=inputs))
 
@@ -172,15 +173,20 @@ def _gradients(header: Header, run: SpecialisedGraph, states: Tensor) -> Tensor:
     return found / len(points)
 
 
-def _transitions(probes: Probes) -> Tensor:
+def need_transitions(probes: Probes) -> States:
+    """State, actions and next state of the probes in one row, `[M, S + N + S]`.
+
+    Raises:
+        ConfigurationError: only states are known.
+    """
     transitions = probes.transitions
     if transitions is None:
         raise ConfigurationError(
-            "a function that shares out the reward",
+            "credit for what was done",
             cause="it reads transitions, and only states are known",
             remedy="Add the arrays `actions` [M, N] and `next_states` [M, S] to the file of sample states.",
         )
-    return torch.tensor(transitions)
+    return transitions
 
 
 @dataclass(frozen=True)
