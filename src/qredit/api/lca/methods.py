@@ -98,6 +98,7 @@ def training_settings(world: World) -> TrainSettings:
     return TrainSettings(
         total_steps=steps,
         evaluation_interval=steps // 20,
+        evaluation_episodes=world.evaluation_episodes,
         checkpoint_interval=steps,
         epsilon_anneal_steps=steps // 4,
     )

@@ -34,6 +34,8 @@ class World:
     they show the team's return itself."""
     optimum: float | None
     """Mean return of the best policy on the scale of the figures, where it is known (decision 0017)."""
+    evaluation_episodes: int = 100
+    """Episodes per evaluation."""
 
     def plotted(self, team_returns: Floats, completed: Floats) -> Floats:
         """Returns on the scale of the paper's figures."""
@@ -45,7 +47,7 @@ WORLDS: Mapping[str, World] = {
     for world in (
         World("two-switch", 4400, [[0, 1]], 250_000, 1.0, 4.7285),
         World("victim-rubble", 4000, [[0], [1]], 210_000, 1.0, 6.7407),
-        World("pistonball", 1000, [[0, 1, 2, 3, 4]], 18_000, None, None),
+        World("pistonball", 1000, [[0, 1, 2, 3, 4]], 18_000, None, None, evaluation_episodes=20),
     )
 }
 
