@@ -30,6 +30,7 @@ VARIABLE = frozenset(
         "rewards",
         "team_share",
         "potential_gamma",
+        "potential_units",
         "still",
         "bias",
         "placebo",

@@ -72,6 +72,8 @@ class TrainSettings:
     """With rewards other than the team's: how much of the team's is mixed in, from 0 (none) to 1 (nothing else)."""
     potential_gamma: float = 1.0
     """Potentials: discount of the next state's; 1 as in LCA, `gamma` for the form of Ng et al. 1999."""
+    potential_units: float = 1.0
+    """Potentials as a bias: its standard deviation over the ranked states, in units of return."""
     still: Literal["noop", "unchanged", "never"] = "noop"
     """Potentials: who earns nothing because it stays still: who chooses the action that does nothing; whose own part of
     the state stays as it is; nobody."""
@@ -117,6 +119,7 @@ class TrainSettings:
             "hypernet_size",
             "epsilon_anneal_steps",
             "credit_anneal_steps",
+            "potential_units",
             "target_update_interval",
             "gradient_clip",
             "evaluation_interval",

@@ -8,6 +8,7 @@ from qredit._lazy import lazy_exports
 
 if TYPE_CHECKING:
     from qredit.prompts.files import probe_states_path as probe_states_path
+    from qredit.prompts.files import ranking_path as ranking_path
     from qredit.prompts.files import recording_path as recording_path
     from qredit.prompts.rendering import fenced as fenced
     from qredit.prompts.rendering import figure as figure
@@ -22,6 +23,7 @@ __getattr__, __dir__ = lazy_exports(
         "figure": ".rendering",
         "kind_templates": ".rendering",
         "probe_states_path": ".files",
+        "ranking_path": ".files",
         "recording_path": ".files",
         "render": ".rendering",
         "template_hashes": ".rendering",

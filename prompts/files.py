@@ -18,6 +18,11 @@ def recording_path(task: str, kind: str | None = None) -> Path:
     return ROOM / "recordings" / folder / "recording.jsonl"
 
 
+def ranking_path(task: str) -> Path:
+    """The folder of the recorded ranking of a task and of the potentials that came of it; it need not exist."""
+    return ROOM / "rankings" / task
+
+
 def probe_states_path(task: str) -> Path:
     """The file of the versioned probes of a task (`qredit.probes`); it need not exist."""
     return ROOM / "probe_states" / f"{task}.v2.npz"

@@ -60,7 +60,7 @@ class QLLMMixer(Mixer):
             self.bias = _learned_bias(layout, settings.mixing_size)
         elif settings.bias == "potentials":
             assert potentials is not None  # `takes_potentials` asks for them
-            self.bias = PotentialBias(potentials, self.function)
+            self.bias = PotentialBias(potentials, self.function, units=settings.potential_units)
 
     def forward(self, agent_qs: Tensor, states: Tensor) -> Tensor:
         """`Q_tot [B, T, 1]` of `agent_qs [B, T, N]` and `states [B, T, S]`, placebos left aside."""
@@ -122,22 +122,29 @@ class QLLMMixer(Mixer):
 
 
 class PotentialBias(nn.Module):
-    """`f_b(s) = (1 / N) sum_i sigma^i(o^i)`: the agents' potentials as a team's, which never learn (LCA in QLLM).
+    """`f_b(s) = c (p(s) - level) / deviation`, `p(s)` the mean of the agents' potentials (LCA in QLLM).
+
+    A bias that never learns shapes the reward by `gamma f_b(s') - f_b(s)`. Potentials are logarithms of odds, tens
+    of them from the worst state to the best: as they are, they drown the reward. Their zero means nothing either, yet
+    it matters what the state after the last, worth 0, is compared with (`docs/results/lca.md`).
 
     Args:
         potentials: `sigma`.
         function: knows the unit of rewards, in which a function's own bias is, too.
+        units: `c`, the bias's standard deviation over the ranked states, in units of return.
     """
 
-    def __init__(self, potentials: Potentials, function: CreditMixer) -> None:
+    def __init__(self, potentials: Potentials, function: CreditMixer, *, units: float) -> None:
         super().__init__()
+        self._units = units
         self._fixed = (potentials, function)  # a tuple, so that they are no modules of this one, whose weights learn
 
     @torch.no_grad()
     def forward(self, states: Tensor) -> Tensor:
         """`[..., 1]` of `states [..., S]`."""
         potentials, function = self._fixed
-        bias: Tensor = function.bias_unit * potentials(states).mean(dim=-1, keepdim=True)
+        above = potentials(states).mean(dim=-1, keepdim=True) - potentials.level
+        bias: Tensor = function.bias_unit * self._units * above / potentials.deviation.clamp(min=1e-6)
         return bias
 
 

@@ -109,6 +109,8 @@ def fit_potentials(potentials: Potentials, rankings: Rankings, settings: FitSett
         elif epoch - best_epoch >= settings.patience:
             break
     potentials.load_state_dict(best)
+    with torch.no_grad():
+        potentials.measure(torch.cat([rankings.states, rankings.next_states]))
     return _fit(potentials, training, validation, best_epoch)
 
 

@@ -16,7 +16,7 @@ MOST_HIDDEN = 4096
 
 
 class Potentials(nn.Module):
-    """`sigma^i(o^i)` for all agents.
+    """`sigma^i(o^i)` for all agents. `level` and `deviation` are those of the agents' mean over all ranked states.
 
     The paper gives no sizes: three hidden layers of tanh are our choice, by the loss on held-out pairs
     (`docs/log.md`), and smooth, so that small steps get small rewards.
@@ -31,6 +31,9 @@ class Potentials(nn.Module):
     Raises:
         ConfigurationError: an agent is missing or stands twice, a width out of range, or a field that is not there.
     """
+
+    level: Tensor
+    deviation: Tensor
 
     def __init__(
         self,
@@ -62,7 +65,15 @@ class Potentials(nn.Module):
         self.groups = tuple(tuple(sorted(group)) for group in groups)
         self.hidden_size = hidden_size
         self.encoding = EgoEncoding(layout, len(agents), whole=self.whole)
+        self.register_buffer("level", torch.tensor(0.0))
+        self.register_buffer("deviation", torch.tensor(1.0))
         self.scores = nn.ModuleList(_score(self.encoding.size, hidden_size) for _ in self.groups)
+
+    def measure(self, states: Tensor) -> None:
+        """Note level and deviation in `states [M, S]`."""
+        deviation, level = torch.std_mean(self(states).mean(dim=-1), correction=0)
+        self.level.copy_(level)
+        self.deviation.copy_(deviation)
 
     @property
     def n_agents(self) -> int:

@@ -103,12 +103,16 @@ def test_a_share_of_the_teams_reward_goes_with_the_agents_own() -> None:
 
 
 def test_the_mean_potential_is_a_bias(graphs: type[Graphs]) -> None:
-    settings = TrainSettings(algorithm="qllm", bias="potentials")
-    mixer = QLLMMixer(graphs(N, N).ones(), LAYOUT, settings, potentials=OwnPosition(LAYOUT, [[0, 1]]))
+    settings = TrainSettings(algorithm="qllm", bias="potentials", potential_units=4.0)
+    potentials = OwnPosition(LAYOUT, [[0, 1]])
+    potentials.measure(torch.tensor([[0.0, 1.0], [1.0, 1.0], [0.5, 0.5]]))  # means over the agents: 5, 10, 5
+    level, deviation = 20 / 3, (50 / 9) ** 0.5
+    assert (potentials.level.item(), potentials.deviation.item()) == pytest.approx((level, deviation))
+    mixer = QLLMMixer(graphs(N, N).ones(), LAYOUT, settings, potentials=potentials)
     values, states = torch.tensor([[[1.0, 2.0]]]), torch.tensor([[[0.5, 1.0]]])
-    assert mixer(values, states).item() == pytest.approx(1 + 2 + 7.5)
+    assert mixer(values, states).item() == pytest.approx(1 + 2 + 4 * (7.5 - level) / deviation)
     mixer.prepare(environment_steps=0, reward_deviation=2.0)
-    assert mixer(values, states).item() == pytest.approx(1 + 2 + 7.5 / 2)
+    assert mixer(values, states).item() == pytest.approx(1 + 2 + 4 * (7.5 - level) / deviation / 2)
     assert not any(parameter.requires_grad for parameter in mixer.parameters())
 
 

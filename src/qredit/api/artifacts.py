@@ -8,6 +8,7 @@ from pathlib import Path
 from qredit.artifact import CREDIT_GRAPH, MANIFEST, Artifact, bundled_artifact, bundled_artifacts, load_artifact
 from qredit.errors import ArtifactError, TaskFileError, UnknownNameError
 from qredit.layout import StateLayout
+from qredit.prompts import ranking_path
 from qredit.runs import list_runs, runs_root
 from qredit.task import Task
 
@@ -48,17 +49,17 @@ def find_potentials(name: str | Path, task: Task) -> Path:
     """The artifact of potentials that the user named, made for a state of this very layout.
 
     Args:
-        name: folder of an artifact or of a run, or name of a run.
+        name: folder of an artifact or of a run, name of a run, or `builtin`.
         task: the task to train on.
 
     Raises:
         UnknownNameError: no such artifact.
-        ArtifactError: damaged, of another kind, or made for another layout of the state.
+        ArtifactError: none ships, damaged, of another kind, or made for another layout of the state.
     """
     from qredit.marl import layout_of
     from qredit.marl.potentials import load_potentials
 
-    path = load_artifact(potentials_folder(str(name))).path
+    path = load_artifact(_bundled_potentials(task) if name == BUILTIN else potentials_folder(str(name))).path
     if load_potentials(path).layout != layout_of(task):
         raise ArtifactError(
             f"artifact `{path}`",
@@ -66,6 +67,17 @@ def find_potentials(name: str | Path, task: Task) -> Path:
             remedy=f"Rank transitions of this task: `qredit rank {task.name}`.",
         )
     return path
+
+
+def _bundled_potentials(task: Task) -> Path:
+    folder = ranking_path(task.name) / "potentials"
+    if not folder.is_dir():
+        raise ArtifactError(
+            f"potentials for task `{task.name}`",
+            cause="none ship with qredit yet",
+            remedy=f"Let a model rank: `qredit rank {task.name}`.",
+        )
+    return folder
 
 
 def load_named(name: str) -> Artifact:

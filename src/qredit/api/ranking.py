@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from qredit.agents.recording import FILE_NAME as RECORDING
 from qredit.agents.recording import export_recording, load_recording
 from qredit.agents.store import FILE_NAME as REPLIES
 from qredit.agents.store import StoredModel
@@ -33,7 +34,7 @@ from qredit.graphs.ranking.questions import Pair
 from qredit.graphs.ranking.reliability import Reliability
 from qredit.graphs.ranking.trial import probe, trial_of
 from qredit.graphs.trace import Trace
-from qredit.prompts import recording_path
+from qredit.prompts import ranking_path
 from qredit.runs import create_run, open_run
 from qredit.sandbox import Rejected, describe_all
 from qredit.task import load_task
@@ -112,7 +113,7 @@ def rank(
     """
     started = time.perf_counter()
     ranking, task = ranking or RankingSettings(), load_task(request.task)
-    recording = recording_path(task.name, RANKING.name) if recording is None else recording
+    recording = ranking_path(task.name) / RECORDING if recording is None else recording
     asked_for = settings = settings or GenerationSettings()
     if request.model == "replay" and settings == GenerationSettings():
         settings = recorded_settings(recording)

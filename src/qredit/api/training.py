@@ -51,7 +51,7 @@ def train(
         task_name: built-in task or task file, with an environment.
         settings: the settings.
         mixer: artifact for an algorithm that needs one: its folder, the run that made it, or `builtin`.
-        potentials: artifact for rewards or a bias out of potentials: its folder, or the run that made it.
+        potentials: artifact for rewards or a bias out of potentials: its folder, the run that made it, or `builtin`.
         backend: what plays the episodes: see `EnvironmentSpec.backend`; `None` for what the task says.
         resume: training run to go on with, exactly where its checkpoint stands.
         on_start: told of the run folder.
@@ -116,7 +116,7 @@ def compare(
         settings: the settings of all; algorithm and seed are replaced.
         mixer: artifact for algorithms that mix with a credit function: its folder, the run that made it, or `builtin`.
         shares: artifact for algorithms that learn from shares of the reward.
-        potentials: artifact for those that learn from potentials: its folder, or the run that made it.
+        potentials: artifact for those that learn from potentials: its folder, the run that made it, or `builtin`.
         placebos: whether each contender with a credit function brings its four placebos.
         engine: where the trainings run, and how many at a time; `None` for one per core here.
         backend: what plays the episodes: see `EnvironmentSpec.backend`; `None` for what the task says.

@@ -45,7 +45,9 @@ OwnOption = Annotated[
 
 PotentialsOption = Annotated[
     str | None,
-    typer.Option(help="Artifact of the kind `potentials`, for rewards or a bias out of them: its folder, or a run."),
+    typer.Option(
+        help="Artifact of the kind `potentials`, for rewards or a bias out of them: its folder, a run, or `builtin`."
+    ),
 ]
 
 
