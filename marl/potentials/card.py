@@ -20,8 +20,7 @@ def card(potentials: Potentials, *, task: str, fit: Fit, origin: Mapping[str, An
         fit: what held-out pairs say about them.
         origin: where the rankings come from.
     """
-    shared = [f"one model for agents {', '.join(map(str, group))}" for group in potentials.groups if len(group) > 1]
-    single = [f"one for agent {group[0]}" for group in potentials.groups if len(group) == 1]
+    models = [f"one for agent{'s'[: len(group) > 1]} {', '.join(map(str, group))}" for group in potentials.groups]
     accuracy = "no pair had a majority" if fit.validation_accuracy is None else f"{100 * fit.validation_accuracy:.0f} %"
     one_hot = f"; one-hot besides: {', '.join(f'`{name}`' for name in potentials.whole)}" if potentials.whole else ""
     return f"""# Potentials for `{task}`
@@ -31,8 +30,8 @@ and after a step: `r_i = sigma(o'_i) - sigma(o_i)` (equation 4). With rewards th
 optimal policies may differ from those of the team's reward.
 
 - rankings by: {origin.get("rankings", "unknown")}{f" `{origin['model']}`" if "model" in origin else ""}
-- {"; ".join(shared + single)}, for {potentials.n_agents} agents
-- three hidden layers of {potentials.hidden_size}, tanh, on the state as each agent sees itself in it{one_hot}
+- models: {"; ".join(models)}
+- each has three hidden layers of {potentials.hidden_size}, tanh, on the state as each agent sees itself in it{one_hot}
 
 ## How far the rankings are met
 

@@ -69,6 +69,15 @@ class EgoEncoding(nn.Module):
         seen = states[..., self.numbers][..., self.places]  # fields keep their places when agents are renumbered
         return torch.cat([scaled, (seen == self.values).to(scaled.dtype)], dim=-1)
 
+    def of(self, states: Tensor, egos: Tensor) -> Tensor:
+        """Only what the agents `egos [M]` see in `states [M, S]`, `[M, E]`: for who needs no more."""
+        numbers = self.numbers[egos]
+        scaled: Tensor = self.scale(states).gather(1, numbers)
+        if not len(self.places):
+            return scaled
+        seen = states.gather(1, numbers)[:, self.places]
+        return torch.cat([scaled, (seen == self.values).to(scaled.dtype)], dim=-1)
+
 
 def whole_fields(layout: StateLayout, states: Tensor) -> tuple[str, ...]:
     """Names of the fields that hold few whole numbers and nothing else in `states [M, S]`, bounds included."""

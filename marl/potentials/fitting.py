@@ -90,7 +90,8 @@ def fit_potentials(potentials: Potentials, rankings: Rankings, settings: FitSett
     generator = torch.Generator().manual_seed(settings.seed)
     order = torch.randperm(len(rankings), generator=generator)
     held_out = min(len(rankings) - 1, max(1, round(settings.validation_share * len(rankings))))
-    validation, training = rankings.at(order[:held_out]), rankings.at(order[held_out:])
+    pairs = _seen(potentials, rankings)
+    validation, training = pairs.at(order[:held_out]), pairs.at(order[held_out:])
     optimiser = torch.optim.AdamW(
         potentials.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
     )
@@ -100,8 +101,9 @@ def fit_potentials(potentials: Potentials, rankings: Rankings, settings: FitSett
         order = torch.randperm(len(training), generator=generator)
         for rows in torch.split(order, batch):
             optimiser.zero_grad()
-            before, after, confidence = _scored(potentials, training.at(rows))
-            preference_loss(after, before, confidence).backward()  # type: ignore[no-untyped-call]
+            drawn = training.at(rows)
+            before, after = drawn.scores(potentials)
+            preference_loss(after, before, drawn.confidence).backward()  # type: ignore[no-untyped-call]
             optimiser.step()
         loss = _loss(potentials, validation)
         if loss < lowest:
@@ -153,22 +155,47 @@ def _check(potentials: Potentials, rankings: Rankings) -> None:
         )
 
 
-def _scored(potentials: Potentials, rankings: Rankings) -> tuple[Tensor, Tensor, Tensor]:
-    """Potentials before and after of the egos, and the confidence, `[M]` each."""
-    egos = rankings.egos.unsqueeze(1)
-    before, after = (potentials(s).gather(1, egos).squeeze(1) for s in (rankings.states, rankings.next_states))
-    return before, after, rankings.confidence
+@dataclass(frozen=True)
+class _Pairs:
+    """Pairs as the egos see them."""
+
+    before: Tensor
+    """`[M, E]`"""
+    after: Tensor
+    """`[M, E]`"""
+    egos: Tensor
+    """`[M]`"""
+    confidence: Tensor
+    """`[M]`"""
+
+    def __len__(self) -> int:
+        return len(self.egos)
+
+    def at(self, rows: Tensor) -> _Pairs:
+        return _Pairs(self.before[rows], self.after[rows], self.egos[rows], self.confidence[rows])
+
+    def scores(self, potentials: Potentials) -> tuple[Tensor, Tensor]:
+        """Potentials before and after, `[M]` each."""
+        both = potentials.score(torch.cat([self.before, self.after]), self.egos.repeat(2))
+        before, after = both.chunk(2)
+        return before, after
+
+
+def _seen(potentials: Potentials, rankings: Rankings) -> _Pairs:
+    before, after = (potentials.encoding.of(s, rankings.egos) for s in (rankings.states, rankings.next_states))
+    return _Pairs(before, after, rankings.egos, rankings.confidence)
 
 
 @torch.no_grad()
-def _loss(potentials: Potentials, rankings: Rankings) -> float:
-    before, after, confidence = _scored(potentials, rankings)
-    return float(preference_loss(after, before, confidence))
+def _loss(potentials: Potentials, pairs: _Pairs) -> float:
+    before, after = pairs.scores(potentials)
+    return float(preference_loss(after, before, pairs.confidence))
 
 
 @torch.no_grad()
-def _fit(potentials: Potentials, training: Rankings, validation: Rankings, epochs: int) -> Fit:
-    before, after, confidence = _scored(potentials, validation)
+def _fit(potentials: Potentials, training: _Pairs, validation: _Pairs, epochs: int) -> Fit:
+    before, after = validation.scores(potentials)
+    confidence = validation.confidence
     predicted = probability_better(after, before)
     decided = confidence != 0.5
     right = (predicted > 0.5) == (confidence > 0.5)

@@ -98,6 +98,21 @@ class Potentials(nn.Module):
                 columns[agent] = values[..., column]
         return torch.stack(columns, dim=-1)
 
+    def score(self, encoded: Tensor, egos: Tensor) -> Tensor:
+        """Potentials `[M]` of agents `egos [M]`, of what each sees, `[M, E]` (`self.encoding.of`)."""
+        if len(self.groups) == 1:
+            return _column(self.scores[0], encoded)
+        found = encoded.new_empty(len(encoded))
+        for group, score in zip(self.groups, self.scores, strict=True):
+            rows = torch.isin(egos, torch.tensor(group, device=egos.device))
+            found[rows] = _column(score, encoded[rows])
+        return found
+
+
+def _column(score: nn.Module, encoded: Tensor) -> Tensor:
+    values: Tensor = score(encoded)
+    return values.squeeze(-1)
+
 
 def _score(inputs: int, hidden: int) -> nn.Module:
     layers: list[nn.Module] = []

@@ -16,6 +16,7 @@ from tests.cli.world import QUICK
 RECORDED = sorted(path.parent for path in (ROOM / "recordings").glob("*/recording.jsonl"))
 NUMBER = re.compile(r"\d+\.\d+")
 ROUNDING = 0.02
+RANKED = sorted(path.parent for path in (ROOM / "rankings").glob("*/recording.jsonl"))
 TRANSFERRED = sorted(path.parent for path in (ROOM / "transferred").glob("*/artifact.json"))
 
 
@@ -63,10 +64,35 @@ def test_a_transferred_function_is_what_its_code_leads_to(cli: Cli, folder: Path
     assert (folder / "credit.py").read_text() == code
 
 
-@pytest.mark.parametrize("folder", [*RECORDED, *TRANSFERRED], ids=lambda folder: str(folder.name))
+@pytest.mark.usefixtures("real_jail")
+@pytest.mark.parametrize("folder", RANKED, ids=[folder.name for folder in RANKED])
+def test_a_recorded_ranking_replays(cli: Cli, folder: Path) -> None:
+    done = cli("rank", folder.name, "--model", "replay", "--json")
+    assert done.code == 0, done.err
+    found = done.json()
+    assert found["drift"]["differing"] == 0
+    assert found["drift"]["total"] == found["calls"]
+    ours, shipped = load_artifact(found["potentials"]), load_artifact(folder / "potentials")
+    assert ours.files["describe.py"] == shipped.files["describe.py"]
+    assert ours.manifest["origin"] == shipped.manifest["origin"]
+    fits = [artifact.manifest["fit"] for artifact in (ours, shipped)]  # sums are rounded otherwise on other processors
+    assert fits[0]["validation_accuracy"] == pytest.approx(fits[1]["validation_accuracy"], abs=0.03)
+
+
+@pytest.mark.parametrize("folder", RANKED, ids=[folder.name for folder in RANKED])
+def test_bundled_potentials_train(cli: Cli, folder: Path) -> None:
+    options = ("--algorithm", "ippo", "--rewards", "potentials", "--potentials", "builtin")
+    done = cli("train", folder.name, *options, *QUICK, "--json")
+    assert done.code == 0, done.err
+    done = cli("train", "victim-rubble", *options, *QUICK)
+    assert done.code == 2
+    assert "none ship with qredit yet" in done.err
+
+
+@pytest.mark.parametrize("folder", [*RANKED, *RECORDED, *TRANSFERRED], ids=lambda folder: str(folder.name))
 def test_no_recording_names_a_path_or_a_key(folder: Path) -> None:
     """What ships was made somewhere: no folder of that machine, no key stands in it."""
-    for path in (p for p in folder.rglob("*") if p.is_file() and p.suffix != ".npz"):
+    for path in (p for p in folder.rglob("*") if p.is_file() and p.suffix not in (".npz", ".safetensors")):
         text = path.read_text(errors="replace")
         assert not re.search(r"(?<![\w.])/(?:home|tmp|work|root|usr|var)/|\bsk-[A-Za-z0-9]{8}", text), path.name
     if folder in RECORDED:

@@ -136,6 +136,23 @@ def test_agents_in_exchanged_places_see_the_same(seed: int, by: int) -> None:
     assert torch.allclose(model(there), model(here)[:, order], atol=1e-6)
 
 
+@pytest.mark.parametrize("groups", [[[0, 1, 2]], [[0, 2], [1]]])
+@pytest.mark.parametrize("whole", [(), ("level",)])
+def test_one_agents_potential_alone_is_the_same(groups: list[list[int]], whole: tuple[str, ...]) -> None:
+    layout = StateLayout(
+        (
+            StateField("position", (3, 2), "cells", 0, 4, "Cell of each agent.", agent_axes=(0,)),
+            StateField("level", (2,), "level", 1, 3, "Level of each food."),
+        )
+    )
+    torch.manual_seed(0)
+    model = Potentials(layout, groups, hidden_size=8, whole=whole)
+    given = torch.rand(12, layout.size).mul(4).round()
+    egos = torch.arange(12) % 3
+    alone = model.score(model.encoding.of(given, egos), egos)
+    torch.testing.assert_close(alone, model(given).gather(1, egos.unsqueeze(1)).squeeze(1))
+
+
 def test_groups_have_models_of_their_own() -> None:
     model = potentials([[0, 2], [1]])
     seen = model.encoding(states(5))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qredit.agents.recording import FILE_NAME as RECORDING
-from qredit.agents.recording import export_recording, load_recording
+from qredit.agents.recording import Drift, export_recording, load_recording
 from qredit.agents.store import FILE_NAME as REPLIES
 from qredit.agents.store import StoredModel
 from qredit.api.generation import assignment_of, job_of, recorded_settings, with_probes_of
@@ -33,7 +33,7 @@ from qredit.graphs.ranking.asking import Plan, Ranker
 from qredit.graphs.ranking.questions import Pair
 from qredit.graphs.ranking.reliability import Reliability
 from qredit.graphs.ranking.trial import probe, trial_of
-from qredit.graphs.trace import Trace
+from qredit.graphs.trace import Trace, read_trace
 from qredit.prompts import ranking_path
 from qredit.runs import create_run, open_run
 from qredit.sandbox import Rejected, describe_all
@@ -75,6 +75,8 @@ class Ranked:
     """What held-out pairs say about the potentials."""
     calls: int
     """Answered calls, all sessions together."""
+    drift: Drift | None
+    """How far a replay's prompts are from the recorded ones; `None` if nothing was recorded."""
     seconds: float
     """Wall-clock seconds of this session."""
 
@@ -139,12 +141,18 @@ def rank(
             fit = work.teach(program, answers, found)
     if record is not None:
         export_recording(run, record, ranking=asdict(ranking))
-    return Ranked(run, run.path / POTENTIALS, found, fit, calls, time.perf_counter() - started)
+    return Ranked(run, run.path / POTENTIALS, found, fit, calls, _drift(run), time.perf_counter() - started)
 
 
 def with_ranker(models: Models) -> Models:
     """The models of a run that ranks: the coder's model ranks, too, unless another is named."""
     return models if models.ranker is not None else replace(models, ranker=models.coder)
+
+
+def _drift(run: Run) -> Drift | None:
+    calls = (record["prompt_differs"] for record in read_trace(run.trace_path) if record["type"] == "message")
+    differs = [differs for differs in calls if differs is not None]
+    return Drift(sum(differs), len(differs)) if differs else None
 
 
 class _Work:

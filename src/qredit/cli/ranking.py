@@ -63,7 +63,7 @@ def rank(
         record=record,
         on_event=show_event,
         on_start=show_start,
-        on_progress=lambda done, total: err().print(plain(f"  ranked {done} of {total} prompts")),
+        on_progress=show_progress,
     )
     if json_output:
         print_json(
@@ -73,11 +73,18 @@ def rank(
                 "reliability": asdict(ranked.reliability),
                 "fit": asdict(ranked.fit),
                 "calls": ranked.calls,
+                "drift": None if ranked.drift is None else asdict(ranked.drift),
                 "seconds": round(ranked.seconds, 2),
             }
         )
         return
     show_ranked(ranked, task)
+
+
+def show_progress(done: int, total: int) -> None:
+    """A line for every tenth of the prompts."""
+    if 10 * done // total > 10 * (done - 1) // total:
+        err().print(plain(f"  ranked {done} of {total} prompts"))
 
 
 def show_ranked(ranked: Ranked, task: str) -> None:
@@ -94,6 +101,8 @@ def show_ranked(ranked: Ranked, task: str) -> None:
         ),
         soft_wrap=True,
     )
+    recorded = "" if ranked.drift is None else f", recorded: they cost nothing; {ranked.drift}"
+    console.print(plain(f"calls       {ranked.calls}{recorded}"), soft_wrap=True)
     console.print(plain(f"rankings    {ranked.run.path / 'rankings.jsonl'}"), soft_wrap=True)
     console.print(plain(f"potentials  {ranked.potentials}"), soft_wrap=True)
     hint = f"{program()} train {task} --algorithm ippo --rewards potentials --potentials {ranked.potentials}"
