@@ -94,13 +94,8 @@ class OnPolicy(Algorithm):
     def _gains(self, states: Tensor, actions: Tensor, next_states: Tensor) -> Tensor:
         """How much each agent's step raised its potential, 0 for who stayed still, `[M, N]` (LCA, equation 4)."""
         assert self._potential_rewards is not None
-        still: Tensor | None = None
-        if self.settings.still == "unchanged":
-            still = self.problem.sizes.layout.unchanged(states, next_states)
-        elif self.settings.still == "noop" and self.problem.noop is not None:
-            still = actions == self.problem.noop
-        gains: Tensor = self._potential_rewards(states, next_states, still)
-        return gains
+        rule, noop = self.settings.still, self.problem.noop
+        return self._potential_rewards.earned(states, actions, next_states, still=rule, noop=noop)
 
     def make_optimisers(self, critic: nn.Module) -> None:
         """Give the actor and a critic an optimiser each, once both are made."""

@@ -41,3 +41,22 @@ class PotentialReward(nn.Module):
         """
         gain: Tensor = self.gamma * self.potentials(next_states) - self.potentials(states)
         return gain if still is None else gain.masked_fill(still, 0.0)
+
+    def earned(self, states: Tensor, actions: Tensor, next_states: Tensor, *, still: str, noop: int | None) -> Tensor:
+        """Rewards `[M, N]` of transitions, with who stays still told by a rule.
+
+        Args:
+            states: `[M, S]`.
+            actions: `[M, N]`.
+            next_states: `[M, S]`.
+            still: `noop`: who chooses the action that does nothing; `unchanged`: whose own part of the state stays as
+                it is; `never`: nobody.
+            noop: number of the action that does nothing, if there is one.
+        """
+        who: Tensor | None = None
+        if still == "unchanged":
+            who = self.potentials.layout.unchanged(states, next_states)
+        elif still == "noop" and noop is not None:
+            who = actions == noop
+        rewards: Tensor = self(states, next_states, who)
+        return rewards

@@ -219,9 +219,8 @@ def _credit(function: Function, probes: Probes, subject: Subject) -> NDArray[np.
     assert probes.actions is not None
     assert probes.next_states is not None
     assert subject.task is not None
-    actions = torch.from_numpy(probes.actions)
-    still = None if subject.task.noop_number is None else actions == subject.task.noop_number
-    earned: NDArray[np.float32] = PotentialReward(function)(
-        torch.from_numpy(probes.states), torch.from_numpy(probes.next_states), still
-    ).numpy()
+    step = (torch.from_numpy(part) for part in (probes.states, probes.actions, probes.next_states))
+    earned: NDArray[np.float32] = (
+        PotentialReward(function).earned(*step, still="noop", noop=subject.task.noop_number).numpy()
+    )
     return earned

@@ -225,14 +225,8 @@ def _individual_rewards(
     trained: _Trained, states: NDArray[np.float32], actions: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """What each step was worth to each agent in the training, `[T, N]`, before rewards are standardised."""
-    before, after = torch.from_numpy(states[:-1]), torch.from_numpy(states[1:])
-    still: torch.Tensor | None = None
-    if trained.settings.still == "unchanged":
-        still = trained.rooms.layout.unchanged(before, after)
-    elif trained.settings.still == "noop" and trained.task.noop_number is not None:
-        still = torch.from_numpy(actions == trained.task.noop_number)
-    rewards: torch.Tensor = PotentialReward(trained.potentials, gamma=trained.settings.potential_gamma)(
-        before, after, still
-    )
-    found: NDArray[np.float64] = rewards.double().numpy()
+    before, after, chosen = (torch.from_numpy(part) for part in (states[:-1], states[1:], actions))
+    reward = PotentialReward(trained.potentials, gamma=trained.settings.potential_gamma)
+    rule, noop = trained.settings.still, trained.task.noop_number
+    found: NDArray[np.float64] = reward.earned(before, chosen, after, still=rule, noop=noop).double().numpy()
     return found
