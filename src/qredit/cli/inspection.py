@@ -27,7 +27,10 @@ def inspect(
     diff: Annotated[tuple[int, int] | None, typer.Option(help="Show how two candidates differ (two numbers).")] = None,
     call: Annotated[
         str | None,
-        typer.Option(help="Show a call word by word: role/round/candidate/attempt, as coder/1/2/1 or evaluator/1/0/1."),
+        typer.Option(
+            help="Show a call word by word: role/round/candidate/attempt, as coder/1/2/1, evaluator/1/0/1 or "
+            "ranker/0/1/1."
+        ),
     ] = None,
     json_output: JsonOption = False,
 ) -> None:
