@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +14,15 @@ from qredit.graphs.kinds.scenes import scene_rows, state_scenes
 from qredit.prompts import figure, kind_templates
 
 if TYPE_CHECKING:
-    from qredit.sandbox import Accepted, Jail, Verdict
+    from qredit.sandbox import Accepted, Jail, Rejected, Verdict
+
+
+JUDGEMENTS = re.compile(
+    r"(?<![\w-])(?:better|worse|best|worst|good|bad|scores?|rewards?|rewarding|optimal|promising|(?:un)?favou?rable|"
+    r"(?:dis)?advantages?|(?:un)?desirable|prefer|preferable|preferred|should|ought)(?![\w-])",
+    re.IGNORECASE,
+)
+"""Words that no description needs."""
 
 
 def describes(source: str, assignment: Assignment, jail: Jail) -> Verdict:
@@ -23,7 +33,28 @@ def describes(source: str, assignment: Assignment, jail: Jail) -> Verdict:
     states = np.repeat(subject.states, subject.n_agents, axis=0)  # [M N, S], each state for every agent
     egos = np.tile(np.arange(subject.n_agents), len(subject.states))
     described = describe_all(source, states, egos, layout=subject.layout, jail=jail)
-    return described if isinstance(described, Rejected) else described.to_accepted()
+    if isinstance(described, Rejected):
+        return described
+    return judging(described.texts) or described.to_accepted()
+
+
+def judging(texts: Iterable[str]) -> Rejected | None:
+    """The refusal of texts of which one judges: a ranker that reads "better" repeats it, and knows nothing.
+
+    Names are not looked at, so that `best_cell` passes; what a text hints at without these words is for the evaluator.
+    """
+    from qredit.sandbox import Rejected
+
+    for text in texts:
+        found = JUDGEMENTS.search(text)
+        if found is not None:
+            line = next(line for line in text.splitlines() if JUDGEMENTS.search(line))
+            message = (
+                f'A text says "{found[0]}" ("{line.strip()[:200]}"): that gives the answer away. Say what is there, in '
+                "places and numbers of steps, and leave the judging to the ranker."
+            )
+            return Rejected("contract", "unsupported", message, line=None, seconds=0.0)
+    return None
 
 
 def _texts(accepted: Accepted) -> list[str]:

@@ -160,6 +160,21 @@ def test_a_module_without_a_guide_is_sent_back(ranked_by: Callable[..., Ranked])
     assert "0 assignments of a plain string to `GUIDE`" in repair[-1].text
 
 
+@pytest.mark.usefixtures("lockdown")
+def test_a_module_that_judges_rarely_is_sent_back(ranked_by: Callable[..., Ranked]) -> None:
+    """Only where both switches are on, which the probe states of the task need not show."""
+    judges = MODULE.replace("return f", "word = ', a good state' if on == [1, 1] else ''\n    return word[2:] + f")
+
+    def say(messages: Sequence[Message], position: Position) -> str:
+        return judges if (position.role, position.attempt) == ("coder", 1) else str(good._script(messages, position))  # type: ignore[operator]
+
+    good = scripted(honest)
+    model = ScriptedModel(say)
+    ranked_by(model)
+    repair = next(messages for p, messages in model.calls if p == Position("coder", 1, 1, 2))
+    assert 'A text says "good"' in repair[-1].text
+
+
 def test_what_goes_on_keeps_its_settings() -> None:
     noted = asdict(RankingSettings(pairs=60, queries=2))
     settled = RankingSettings(accept_unreliable=True).after(noted, where="the run")

@@ -17,8 +17,10 @@ from qredit.agents.parsing import Unusable
 from qredit.agents.scripted import ScriptedModel
 from qredit.agents.store import StoredModel
 from qredit.errors import ConfigurationError, NoUsableReplyError
+from qredit.graphs.kinds.describe import judging
 from qredit.graphs.ranking import Pair, Plan, Ranker, parse_answers, reliability_of
 from qredit.graphs.ranking.questions import request
+from qredit.sandbox import Rejected
 from qredit.task import load_task
 
 TASK = load_task("two-switch")
@@ -163,3 +165,27 @@ def test_each_fault_of_a_ranker_is_named() -> None:
     assert "nearly always unsure" in problems(np.full((8, 3), 0.5))
     assert "answers 0 % of the questions" in problems(np.full((8, 3), NAN))
     assert problems(np.ones((8, 3))) == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The ego is in a better place.",
+        "Switch off.\nScore: 3.",
+        "it SHOULD go west",
+        'a "good" cell',
+        "Reward so far: 1",
+    ],
+)
+def test_texts_that_judge_are_refused(text: str) -> None:
+    refused = judging(["The ego is at (1, 2).", text])
+    assert isinstance(refused, Rejected)
+    assert "gives the answer away" in refused.message
+    assert refused.kind == "unsupported"
+
+
+@pytest.mark.parametrize(
+    "text", ["3 steps to its part", "goods: 2 of 3 on the shelf", "scoreboard at (1, 2)", "best_cell (1, 2)", ""]
+)
+def test_plain_texts_pass(text: str) -> None:
+    assert judging([text]) is None

@@ -28,6 +28,7 @@ from qredit.files import sha256, write_atomic
 from qredit.graphs import Event, GenerationSettings
 from qredit.graphs import generate as run_graph
 from qredit.graphs.identity import task_of
+from qredit.graphs.kinds.describe import judging
 from qredit.graphs.kinds.ranking import RANKING, RankingProgram, program_of
 from qredit.graphs.ranking.asking import Plan, Ranker
 from qredit.graphs.ranking.questions import Pair
@@ -194,8 +195,9 @@ class _Work:
             return verdict
         for given in (self._probes, self._transitions):
             described = self._describe(source, given)
-            if isinstance(described, Rejected):
-                return described
+            refused = described if isinstance(described, Rejected) else judging(described.texts)
+            if refused is not None:
+                return refused
         return verdict
 
     async def rank(
