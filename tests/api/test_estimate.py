@@ -13,7 +13,12 @@ from qredit.agents import Message
 from qredit.agents.messages import Role
 from qredit.agents.prices import Price
 from qredit.api.estimate import Bill, estimate
+from qredit.api.generation import estimate_generation
+from qredit.api.ranking_estimate import estimate_ranking, ranker_usage
+from qredit.api.ranking_settings import RankingSettings
+from qredit.api.settings import Request, Spending
 from qredit.graphs import GenerationSettings
+from qredit.graphs.kinds.ranking import RANKING
 
 REQUEST = (Message("system", "x" * 400), Message("user", "y" * 600))  # 250 tokens; 875 with one source
 
@@ -66,3 +71,29 @@ def test_calls(candidates: int, rounds: int, attempts: int, evaluator_attempts: 
     assert done.at_most.calls == candidates * attempts * (max(1, rounds) + 1) + rounds * evaluator_attempts
     assert done.at_most.input_tokens >= done.at_least.input_tokens
     assert done.at_most.output_tokens > done.at_least.output_tokens
+
+
+def test_the_rankers_part_by_hand() -> None:
+    settings = GenerationSettings(candidates=2, rounds=2)
+    ranking = RankingSettings(pairs=250, queries=2, pairs_per_prompt=100, probe_pairs=30)
+    # Trials: 2, then 3 with the one chosen before, and the last look: 6, each 3 x 30 pairs in 3 x 2 prompts.
+    prompts, pairs = 6 * 6 + 2 * 3, 6 * 90 + 2 * 250
+    usage, calls = ranker_usage(ranking, settings)
+    assert calls == prompts
+    assert (usage.input_tokens, usage.output_tokens) == ((prompts * 6000 + pairs * 650) / 4, 5 * pairs)
+
+
+def test_a_ranking_costs_what_writing_and_ranking_cost() -> None:
+    spending = Spending(price_in=1, price_out=2)
+    request = Request("two-switch", model="toy", base_url="http://127.0.0.1:9", spending=spending)
+    settings, ranking = GenerationSettings(candidates=1, rounds=1), RankingSettings(pairs=40)
+    found = estimate_ranking(request, ranking, settings)
+    writing = estimate_generation(request, settings=settings, kind=RANKING)
+    usage, calls = ranker_usage(ranking, settings)
+    assert found.at_least.calls == writing.at_least.calls + calls
+    assert found.at_least.usd is not None
+    assert writing.at_least.usd is not None
+    dollars = (usage.input_tokens + 2 * usage.output_tokens) / 1e6
+    assert found.at_least.usd - writing.at_least.usd == pytest.approx(dollars)
+    unknown = estimate_ranking(Request("two-switch"), ranking, settings)
+    assert unknown.at_least.usd is None

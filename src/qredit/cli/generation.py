@@ -12,7 +12,15 @@ from rich.table import Table
 from qredit.agents.settings import ModelSettings
 from qredit.api.settings import EvaluatorSettings, Request, Spending
 from qredit.cli.console import JsonOption, command, err, out, plain, print_json, program
-from qredit.cli.options import JailOption, RecordOption, ResumeOption, TaskArgument, TrustEnvOption, with_settings
+from qredit.cli.options import (
+    DryRunOption,
+    JailOption,
+    RecordOption,
+    ResumeOption,
+    TaskArgument,
+    TrustEnvOption,
+    with_settings,
+)
 from qredit.graphs.settings import GenerationSettings
 
 if TYPE_CHECKING:
@@ -53,9 +61,7 @@ def generate(
             "candidates; the score selects.",
         ),
     ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only estimate calls, tokens and cost; asks nothing.")
-    ] = False,
+    dry_run: DryRunOption = False,
     trust_env: TrustEnvOption = False,
     resume: ResumeOption = None,
     record: RecordOption = None,

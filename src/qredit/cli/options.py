@@ -34,6 +34,7 @@ TrustEnvOption = Annotated[
 ]
 
 TaskArgument = Annotated[str, typer.Argument(help="Built-in task (see `qredit tasks`), or the path of a task file.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only estimate calls, tokens and cost; asks nothing.")]
 ResumeOption = Annotated[str | None, typer.Option(help="Run to go on with; nothing that was answered is asked again.")]
 RecordOption = Annotated[
     Path | None, typer.Option(help="Folder to write a recording of all replies to, when the run is finished.")

@@ -11,8 +11,8 @@ from qredit.agents.settings import ModelSettings
 from qredit.api.ranking_settings import RankingSettings
 from qredit.api.settings import EvaluatorSettings, RankerSettings, Request, Spending
 from qredit.cli.console import JsonOption, command, err, out, plain, print_json, program
-from qredit.cli.generation import show_event, show_start
-from qredit.cli.options import RecordOption, ResumeOption, TaskArgument, TrustEnvOption, with_settings
+from qredit.cli.generation import show_estimate, show_event, show_start
+from qredit.cli.options import DryRunOption, RecordOption, ResumeOption, TaskArgument, TrustEnvOption, with_settings
 from qredit.graphs.settings import GenerationSettings
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def rank(
     ranker: RankerSettings,
     spending: Spending,
     ranking: RankingSettings,
+    dry_run: DryRunOption = False,
     trust_env: TrustEnvOption = False,
     resume: ResumeOption = None,
     record: RecordOption = None,
@@ -53,9 +54,18 @@ def rank(
 ) -> None:
     """Let language models rank what agents do, and teach potentials from it, whose differences are rewards (LCA)."""
     from qredit.api.ranking import rank as rank_all
+    from qredit.api.ranking_estimate import estimate_ranking
 
+    request = replace(request, task=task, evaluator=evaluator, ranker=ranker, spending=spending)
+    if dry_run:
+        found = estimate_ranking(request, ranking, settings, sampling=sampling)
+        if json_output:
+            print_json(found.to_json())
+        else:
+            show_estimate(found, settings)
+        return
     ranked = rank_all(
-        replace(request, task=task, evaluator=evaluator, ranker=ranker, spending=spending),
+        request,
         ranking=ranking,
         settings=settings,
         sampling=sampling,
