@@ -130,7 +130,7 @@ async def generate(
             play_off=job.play_off if settings.play_off else None,
             trial=job.trial,
         )
-        async with _ending_cleanly(store, trace, run, on_event):
+        async with ending_cleanly(store, trace, run, on_event):
             final = await run_graph(engine, settings, run, from_the_start=not same, on_event=on_event)
             result = await result_of(final, engine, store, settings, run, job.kind)
         _tell_result(result, trace, on_event)
@@ -138,7 +138,7 @@ async def generate(
 
 
 @asynccontextmanager
-async def _ending_cleanly(store: StoredModel, trace: Trace, run: Run, on_event: OnEvent) -> AsyncIterator[None]:
+async def ending_cleanly(store: StoredModel, trace: Trace, run: Run, on_event: OnEvent) -> AsyncIterator[None]:
     """However the block ends: no answer is lost, the reason is told, and what was spent stands in `run.json`."""
     try:
         yield

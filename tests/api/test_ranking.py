@@ -138,12 +138,14 @@ def test_an_interrupted_ranking_goes_on(ranked_by: Callable[..., Ranked], tmp_pa
     ],
 )
 def test_a_ranker_that_is_no_good_is_noticed_before_the_full_set(
-    ranked_by: Callable[..., Ranked], rule: Rule, cause: str
+    ranked_by: Callable[..., Ranked], rule: Rule, cause: str, tmp_path: Path
 ) -> None:
     model = scripted(rule)
     with pytest.raises(UnreliableRankerError, match=cause):
         ranked_by(model)
     assert not [p for p, _ in model.calls if p.role == "ranker" and p.round == 0]
+    (folder,) = (tmp_path / "runs").glob("rank-*")
+    assert re.search(cause, read_trace(folder / "trace.jsonl")[-1]["message"])  # what `qredit inspect` shows
 
 
 @pytest.mark.usefixtures("lockdown")
