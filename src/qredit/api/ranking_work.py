@@ -45,12 +45,13 @@ if TYPE_CHECKING:
     from qredit.marl.potentials.transitions import Transitions
     from qredit.runs import Run
     from qredit.sandbox import Jail, Verdict
-    from qredit.sandbox.describing import Described
     from qredit.subject import Subject
     from qredit.task import Task
 
 RANKINGS = "rankings.jsonl"
 POTENTIALS = "potentials"
+TEXTS_TOGETHER = 1000
+"""Texts of one call into the jail, whose time is limited: a search for a way takes milliseconds per text."""
 PROBE_ROUND = 1000
 """Round of the positions of the last probe, after all rounds of the generation."""
 
@@ -94,7 +95,7 @@ class RankingWork:
             return verdict
         for given in (self._probes, self._transitions):
             described = self._describe(source, given)
-            refused = described if isinstance(described, Rejected) else judging(described.texts)
+            refused = described if isinstance(described, Rejected) else judging(described)
             if refused is not None:
                 return refused
         return verdict
@@ -176,24 +177,34 @@ class RankingWork:
         shared = self._ranking.models == "one" or (self._ranking.models == "auto" and self._task.exchangeable_agents)
         return [agents] if shared else [[agent] for agent in agents]
 
-    def _describe(self, source: str, given: Transitions) -> Described | Rejected:
+    def _describe(self, source: str, given: Transitions) -> tuple[str, ...] | Rejected:
+        """Texts of all states before, then of all states after, `[2 M]`."""
         states = np.concatenate([given.states.numpy(), given.next_states.numpy()])
         egos = np.tile(given.egos.numpy(), 2)
-        return describe_all(source, states, egos, layout=self._subject.layout, jail=self._jail)
+        texts: list[str] = []
+        for start in range(0, len(states), TEXTS_TOGETHER):
+            part = slice(start, start + TEXTS_TOGETHER)
+            found = describe_all(source, states[part], egos[part], layout=self._subject.layout, jail=self._jail)
+            if isinstance(found, Rejected):
+                return found
+            texts += found.texts
+        return tuple(texts)
 
     def _pairs(self, program: RankingProgram, given: Transitions) -> Sequence[Pair]:
         """Transitions in the words of a program that was accepted.
 
         Raises:
-            ConfigurationError: it fails now; it comes from a folder that was changed.
+            ConfigurationError: it fails now; the machine is too busy, or the folder was changed.
         """
         described = self._describe(program.source, given)
         if isinstance(described, Rejected):
             raise ConfigurationError(
-                "the chosen `describe`", cause=described.message, remedy="Start a new run: this one was changed."
+                "the chosen `describe`",
+                cause=described.message,
+                remedy="--resume RUN tries once more; start a new run if it fails again.",
             )
-        texts, count = described.texts, len(given)
-        return [Pair(int(given.egos[m]), texts[m], texts[count + m]) for m in range(count)]
+        count = len(given)
+        return [Pair(int(given.egos[m]), described[m], described[count + m]) for m in range(count)]
 
     def _write_rankings(self, program: RankingProgram, answers: NDArray[np.float64]) -> None:
         given = self._transitions
