@@ -44,7 +44,8 @@ class Transitions:
     egos: Tensor
     """Number of the agent that is asked about, `[M]`."""
     gains: Tensor
-    """Whether the ego's own reward was above (1) or below (-1) what it usually is, `[M]`."""
+    """Whether the ego's own reward was above (1) or below (-1) what it usually is; 0 also where all agents got the
+    same, which does not tell whose doing it was, `[M]`."""
     key_steps: tuple[str, ...]
     """What happened in steps with another team reward than usual, in words, in the order in which it first did."""
 
@@ -91,6 +92,7 @@ def sample_transitions(task: Task, count: int, seed: int, *, of_earners: bool = 
     if of_earners:
         egos = np.where(_unusual(rewards)[chosen] != 0, np.abs(agent_rewards[chosen]).argmax(axis=1), egos)
     gains = np.stack([_unusual(own) for own in agent_rewards.T], axis=1)[chosen, egos]
+    gains[np.ptp(agent_rewards[chosen], axis=1) == 0] = 0
     return Transitions(
         states=torch.from_numpy(states[chosen]),
         actions=torch.from_numpy(actions[chosen]),

@@ -162,3 +162,8 @@ def test_potentials_follow_the_rule_on_transitions_that_they_never_saw() -> None
     fit = fit_potentials(potentials, rankings_of(given, heuristic_answers(TWO_SWITCH, given)), FitSettings())
     assert fit.validation_accuracy is not None
     assert fit.validation_accuracy > 0.75
+
+
+def test_a_reward_that_all_share_alike_says_nothing_about_anyone() -> None:
+    found = sample_transitions(load_task("pistonball"), 40, 0, of_earners=True)
+    assert not found.gains.any()  # the ball at the wall is worth the same to every piston
