@@ -8,7 +8,6 @@ from typing import Any
 
 from qredit.marl.potentials.fitting import Fit
 from qredit.marl.potentials.model import Potentials
-from qredit.prompts import fenced
 
 
 def card(potentials: Potentials, *, task: str, fit: Fit, origin: Mapping[str, Any]) -> str:
@@ -29,7 +28,7 @@ Learned from rankings of situations (LCA, arXiv 2502.03723). An agent's reward i
 and after a step: `r_i = sigma(o'_i) - sigma(o_i)` (equation 4). With rewards that are zero where an agent stays still,
 optimal policies may differ from those of the team's reward.
 
-- rankings by: {origin.get("rankings", "unknown")}{f" `{origin['model']}`" if "model" in origin else ""}
+- rankings by: {origin.get("rankings", "unknown")}{_named(origin)}
 - models: {"; ".join(models)}
 - each has three hidden layers of {potentials.hidden_size}, tanh, on the state as each agent sees itself in it{one_hot}
 
@@ -60,5 +59,13 @@ r = rewards(states, next_states, still=actions == 0)  # [..., S], [..., S], [...
 
 ## Origin
 
-{fenced(json.dumps(dict(origin), indent=2, ensure_ascii=False), "json")}
+```json
+{json.dumps(dict(origin), indent=2, ensure_ascii=False)}
+```
 """
+
+
+def _named(origin: Mapping[str, Any]) -> str:
+    """The model's name as code, whatever is in it."""
+    name = " ".join(str(origin.get("model", "")).replace("`", "'").split())
+    return f" `{name}`" if name else ""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 ROOMS = ("agents", "graphs", "marl", "prompts", "sandbox")
-WRITTEN_BY_MODELS = ("qredit/prompts/recordings/", "qredit/prompts/transferred/")
+WRITTEN_BY_MODELS = tuple(f"qredit/prompts/{room}/" for room in ("rankings", "recordings", "transferred"))
 """Shipped as data: the Python in them is what models wrote, and nothing imports it."""
 LEFTOVERS = frozenset({"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"})
 

@@ -25,7 +25,6 @@ from qredit.errors import ConfigurationError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from qredit.contracts import States
     from qredit.credit.schema import CreditGraph, Header
     from qredit.probes import Probes
 
@@ -173,7 +172,7 @@ def _gradients(header: Header, run: SpecialisedGraph, states: Tensor) -> Tensor:
     return found / len(points)
 
 
-def need_transitions(probes: Probes) -> States:
+def need_transitions(probes: Probes) -> NDArray[np.float32]:
     """State, actions and next state of the probes in one row, `[M, S + N + S]`.
 
     Raises:
