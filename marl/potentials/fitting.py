@@ -16,6 +16,8 @@ from qredit.marl.potentials.losses import preference_loss, probability_better
 from qredit.marl.potentials.model import Potentials
 from qredit.marl.potentials.rankings import Rankings
 
+SMALLEST_STEP = 0.01
+"""Change of what an agent sees in one step, below which smaller ones are treated alike."""
 _BINS = 10
 
 
@@ -111,9 +113,11 @@ def fit_potentials(potentials: Potentials, rankings: Rankings, settings: FitSett
         elif epoch - best_epoch >= settings.patience:
             break
     potentials.load_state_dict(best)
+    fit = _fit(potentials, training, validation, best_epoch)
     with torch.no_grad():
+        potentials.multiply(pairs.sharpness)
         potentials.measure(torch.cat([rankings.states, rankings.next_states]))
-    return _fit(potentials, training, validation, best_epoch)
+    return fit
 
 
 def best_potentials(
@@ -167,23 +171,27 @@ class _Pairs:
     """`[M]`"""
     confidence: Tensor
     """`[M]`"""
+    sharpness: float
+    """What potentials are multiplied by while they learn. Where a step changes little of what is seen, they would have
+    to be steep to tell before from after, and early stopping would find them flat (`docs/log.md`)."""
 
     def __len__(self) -> int:
         return len(self.egos)
 
     def at(self, rows: Tensor) -> _Pairs:
-        return _Pairs(self.before[rows], self.after[rows], self.egos[rows], self.confidence[rows])
+        return _Pairs(self.before[rows], self.after[rows], self.egos[rows], self.confidence[rows], self.sharpness)
 
     def scores(self, potentials: Potentials) -> tuple[Tensor, Tensor]:
-        """Potentials before and after, `[M]` each."""
-        both = potentials.score(torch.cat([self.before, self.after]), self.egos.repeat(2))
+        """Sharpened potentials before and after, `[M]` each."""
+        both = self.sharpness * potentials.score(torch.cat([self.before, self.after]), self.egos.repeat(2))
         before, after = both.chunk(2)
         return before, after
 
 
 def _seen(potentials: Potentials, rankings: Rankings) -> _Pairs:
     before, after = (potentials.encoding.of(s, rankings.egos) for s in (rankings.states, rankings.next_states))
-    return _Pairs(before, after, rankings.egos, rankings.confidence)
+    change = float((after - before).norm(dim=1).median())
+    return _Pairs(before, after, rankings.egos, rankings.confidence, sharpness=max(1.0, 1 / max(change, SMALLEST_STEP)))
 
 
 @torch.no_grad()

@@ -80,9 +80,10 @@ def _rooms(simulator: Simulator, transitions: Transitions) -> Tensor:
 
 def _pistonball(simulator: Simulator, transitions: Transitions) -> Tensor:
     before, after = (simulator.layout.named(states.numpy()) for states in (transitions.states, transitions.next_states))
-    rows = zip(before["piston_height"], after["piston_height"], before["piston_x"], strict=True)
-    balls, egos = before["ball_position"][:, 0].tolist(), transitions.egos.tolist()
-    return torch.tensor([pistonball.rank(*row, x, ego) for row, x, ego in zip(rows, balls, egos, strict=True)])
+    places = (named["ball_position"][:, 0].tolist() for named in (before, after))
+    balls, egos = zip(*places, strict=True), transitions.egos.tolist()
+    rows = zip(before["piston_height"], after["piston_height"], before["piston_x"], balls, egos, strict=True)
+    return torch.tensor([pistonball.rank(*row) for row in rows])
 
 
 RULES: Mapping[str, Rule] = {"rooms": _rooms, "pistonball": _pistonball}

@@ -69,6 +69,13 @@ class Potentials(nn.Module):
         self.register_buffer("deviation", torch.tensor(1.0))
         self.scores = nn.ModuleList(_score(self.encoding.size, hidden_size) for _ in self.groups)
 
+    def multiply(self, factor: float) -> None:
+        """Make all potentials `factor` times as large, in place."""
+        for score in self.scores:
+            last = score[-1]  # type: ignore[index]
+            last.weight.mul_(factor)
+            last.bias.mul_(factor)
+
     def measure(self, states: Tensor) -> None:
         """Note level and deviation in `states [M, S]`."""
         deviation, level = torch.std_mean(self(states).mean(dim=-1), correction=0)

@@ -255,6 +255,20 @@ def test_potentials_learn_what_the_rankings_say() -> None:
     assert ((gain > 0) == (others.confidence > 0.5)).double().mean() > 0.93
 
 
+def test_small_steps_are_told_apart() -> None:
+    """As in Pistonball, where a step changes little of what is seen: without sharpening the loss is 0.66."""
+    pairs = ranked(800)
+    small = pairs.states + 0.005 * (pairs.next_states - pairs.states)
+    rankings = Rankings(pairs.states, small, pairs.egos, pairs.confidence)
+    model = potentials()
+    fit = fit_potentials(model, rankings, FitSettings(most_epochs=60))
+    assert fit.validation_loss < 0.2
+    with torch.no_grad():
+        before, after = (model.score(model.encoding.of(s, pairs.egos), pairs.egos) for s in (pairs.states, small))
+    loss = 0.8 * fit.loss + 0.2 * fit.validation_loss
+    assert float(preference_loss(after, before, pairs.confidence)) == pytest.approx(loss, abs=1e-4)
+
+
 def test_the_weights_with_the_lowest_loss_on_held_out_pairs_stay() -> None:
     model, rankings = potentials(), ranked(60, flips=0.3)
     settings = FitSettings(most_epochs=400, patience=15, learning_rate=1e-2)

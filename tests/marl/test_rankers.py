@@ -71,7 +71,9 @@ def test_pistonball_by_hand(ego: int, move: int, expected: float) -> None:
     """The ball's middle is at 100, over piston 2, which reaches from 80 to 120."""
     heights, edges = np.full(5, 20.0), 40.0 * np.arange(5)
     then = heights + move * np.eye(5)[ego]
-    assert pistonball.rank(heights, then, edges, 100.0, ego) == expected
+    assert pistonball.rank(heights, then, edges, (100.0, 101.9), ego) == expected
+    assert pistonball.rank(heights, then, edges, (100.0, 102.1), ego) == BEFORE
+    assert pistonball.rank(heights, then, edges, (100.0, 97.9), ego) == AFTER
 
 
 def test_other_tasks_have_no_rule() -> None:

@@ -108,11 +108,12 @@ def rank(
             subject = with_probes_of(run, subject)
             work = RankingWork(request, ranking, subject, models, jail, run)
             program = work.write(settings, on_event, asked=request.model)
-            found, answers, calls = asyncio.run(work.rank(program, on_event, on_progress))
-            fit = work.teach(program, answers, found)
+            answered = asyncio.run(work.rank(program, on_event, on_progress))
+            fit = work.teach(program, answered)
     if record is not None:
         export_recording(run, record, ranking=asdict(ranking))
-    return Ranked(run, run.path / POTENTIALS, found, fit, calls, _drift(run), time.perf_counter() - started)
+    lasted = time.perf_counter() - started
+    return Ranked(run, run.path / POTENTIALS, answered.reliability, fit, answered.calls, _drift(run), lasted)
 
 
 def with_ranker(models: Models) -> Models:

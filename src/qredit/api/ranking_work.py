@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,6 +56,20 @@ PROBE_ROUND = 1000
 """Round of the positions of the last probe, after all rounds of the generation."""
 
 
+@dataclass(frozen=True)
+class Answered:
+    """The full set with its answers."""
+
+    reliability: Reliability
+    """Of the ranker, from the last probe."""
+    pairs: Sequence[Pair]
+    """`M` transitions in words."""
+    answers: NDArray[np.float64]
+    """Those of the ranker, `[M, Q]`; `nan` where one could not be read."""
+    calls: int
+    """Calls of models in all."""
+
+
 class RankingWork:
     """The steps of one ranking, in the order of its methods: `write`, `rank`, `teach`."""
 
@@ -102,8 +116,8 @@ class RankingWork:
 
     async def rank(
         self, program: RankingProgram, on_event: OnEvent, on_progress: Callable[[int, int], None]
-    ) -> tuple[Reliability, NDArray[np.float64], int]:
-        """Try the ranker once more, then have the full set ranked; the answers, and how many calls there were."""
+    ) -> Answered:
+        """Try the ranker once more, then have the full set ranked."""
         ranking = self._ranking
         plan = Plan(
             queries=ranking.queries,
@@ -124,14 +138,14 @@ class RankingWork:
                 return reply
 
             async with ending_cleanly(store, trace, self._run, on_event):
-                found, answers = await self._probe_and_ask(say, program, plan, on_progress)
-            return found, answers, store.calls
+                found, pairs, answers = await self._probe_and_ask(say, program, plan, on_progress)
+            return Answered(found, pairs, answers, store.calls)
 
     async def _probe_and_ask(
         self, say: Say, program: RankingProgram, plan: Plan, on_progress: Callable[[int, int], None]
-    ) -> tuple[Reliability, NDArray[np.float64]]:
-        pairs = self._pairs(program, self._probes)
-        found, _ = await probe(say, self._task, program, pairs, self._known, round_=PROBE_ROUND, number=0)
+    ) -> tuple[Reliability, Sequence[Pair], NDArray[np.float64]]:
+        probes = self._pairs(program, self._probes)
+        found, _ = await probe(say, self._task, program, probes, self._known, round_=PROBE_ROUND, number=0)
         if found.problems() and not self._ranking.accept_unreliable:
             raise UnreliableRankerError(
                 f"the ranker `{self._models.identity('ranker').model}`",
@@ -140,17 +154,18 @@ class RankingWork:
                 "gets better; --accept-unreliable --resume RUN ranks all the same.",
             )
         ranker = Ranker(say, self._task, on_answer=on_progress)
-        return found, await ranker.ask(program.guide, self._pairs(program, self._transitions), plan)
+        pairs = self._pairs(program, self._transitions)
+        return found, pairs, await ranker.ask(program.guide, pairs, plan)
 
-    def teach(self, program: RankingProgram, answers: NDArray[np.float64], found: Reliability) -> Fit:
+    def teach(self, program: RankingProgram, answered: Answered) -> Fit:
         """Write the data set down, and teach potentials."""
         import torch
 
         from qredit.marl.potentials import FitSettings, Rankings, best_potentials, save_potentials
 
         given = self._transitions
-        self._write_rankings(program, answers)
-        rankings = Rankings.of_answers(given.states, given.next_states, given.egos, torch.from_numpy(answers))
+        self._write_rankings(answered)
+        rankings = Rankings.of_answers(given.states, given.next_states, given.egos, torch.from_numpy(answered.answers))
         settings = FitSettings(seed=self._ranking.transition_seed, most_epochs=1000)
         potentials, fit = best_potentials(self._subject.layout, self._groups(), rankings, settings)
         ranker = self._models.identity("ranker")
@@ -159,7 +174,7 @@ class RankingWork:
             "model": ranker.model,
             "parameters": dict(ranker.parameters),
             "settings": asdict(self._ranking),
-            "reliability": asdict(found),
+            "reliability": asdict(answered.reliability),
             "rankings_sha256": sha256((self._run.path / RANKINGS).read_bytes()),
         }
         save_potentials(
@@ -206,10 +221,10 @@ class RankingWork:
         count = len(given)
         return [Pair(int(given.egos[m]), described[m], described[count + m]) for m in range(count)]
 
-    def _write_rankings(self, program: RankingProgram, answers: NDArray[np.float64]) -> None:
+    def _write_rankings(self, answered: Answered) -> None:
         given = self._transitions
         lines = []
-        for m, pair in enumerate(self._pairs(program, given)):
+        for m, pair in enumerate(answered.pairs):
             record: dict[str, Any] = {
                 "pair": m,
                 "ego": pair.ego,
@@ -218,7 +233,7 @@ class RankingWork:
                 "next_state": [round(float(x), 6) for x in given.next_states[m]],
                 "before": pair.before,
                 "after": pair.after,
-                "answers": [None if np.isnan(a) else float(a) for a in answers[m]],
+                "answers": [None if np.isnan(a) else float(a) for a in answered.answers[m]],
             }
             lines.append(json.dumps(record, ensure_ascii=False))
         write_atomic(self._run.path / RANKINGS, ("\n".join(lines) + "\n").encode())

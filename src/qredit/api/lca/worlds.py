@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from torch import Tensor
 
 from qredit.marl.adapters import layout_of
 from qredit.marl.curves import read_columns
 from qredit.marl.potentials import Fit, FitSettings, best_potentials, save_potentials
 from qredit.marl.potentials.heuristics import answers_with_errors, heuristic_answers, rankings_of
-from qredit.marl.potentials.transitions import sample_transitions
+from qredit.marl.potentials.transitions import Transitions, sample_transitions
 from qredit.marl.statistics import Floats
 from qredit.task import load_task
 
@@ -66,14 +68,20 @@ def potentials_by_rule(
         seed: of the transitions, the errors and the weights.
     """
     task = load_task(world.task)
-    transitions = sample_transitions(task, world.pairs if pairs is None else pairs, seed)
-    right = heuristic_answers(task, transitions)
+    transitions, right = _ranked(world.task, world.pairs if pairs is None else pairs, seed)
     answers = answers_with_errors(right, accuracy=accuracy, queries=queries, seed=seed)
     settings = FitSettings(seed=seed, most_epochs=1000)
     potentials, fit = best_potentials(layout_of(task), world.groups, rankings_of(transitions, answers), settings)
     origin = {"rankings": "heuristic", "pairs": len(right), "accuracy": accuracy, "queries": queries, "seed": seed}
     save_potentials(folder, potentials, task=world.task, fit=fit, origin=origin)
     return fit
+
+
+@lru_cache(maxsize=4)  # cells of one seed differ in their errors alone
+def _ranked(task_name: str, pairs: int, seed: int) -> tuple[Transitions, Tensor]:
+    task = load_task(task_name)
+    transitions = sample_transitions(task, pairs, seed)
+    return transitions, heuristic_answers(task, transitions)
 
 
 @dataclass(frozen=True)
