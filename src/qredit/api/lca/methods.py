@@ -88,7 +88,8 @@ def methods(world: World, folder: Path, *, seeds: Sequence[int], jobs: int | Non
         report({"world": world.task, "method": name, "best": asdict(best), **_summary(curves)})
         drawn[name] = [LearningCurve(curve.steps, curve.seconds, curve.returns) for curve in curves]
     figure = panels_figure([Panel(world.task, drawn, optimum=world.optimum)])
-    figure.axes[0].set_ylabel("return on the scale of the paper's figures", fontsize=12)
+    scale = "team return" if world.completion is None else "return on the scale of the paper's figures"
+    figure.axes[0].set_ylabel(scale, fontsize=12)
     save_learning_curves(folder / "curves.png", figure)
 
 
