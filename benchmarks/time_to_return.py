@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -150,12 +151,14 @@ def train_theirs(given: argparse.Namespace, algorithm: str, folder: Path, option
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         with (
             (folder / "log.txt").open("wb") as log,
-            subprocess.Popen(command, cwd=given.epymarl / "src", stdout=log, stderr=log, env=environment) as process,
+            subprocess.Popen(
+                command, cwd=given.epymarl / "src", stdout=log, stderr=log, env=environment, start_new_session=True
+            ) as process,
         ):
             try:
                 process.wait(given.seconds + 20)  # what it has done later is cut off below
             except subprocess.TimeoutExpired:
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)  # with the processes of its environments
         metrics = max(folder.glob("[0-9]*/metrics.json"), key=lambda path: path.stat().st_mtime)
         test = json.loads(metrics.read_text())["test_return_mean"]
         started = datetime.fromisoformat(json.loads(metrics.with_name("run.json").read_text())["start_time"])

@@ -57,6 +57,26 @@ class MeasuredProbes:
     """In how many of these some agent's action is seen to matter."""
     simulator_steps: int
     """What that cost, all together."""
+    alternatives: tuple[Alternatives, ...]
+    """What the agents could have done in each decisive state."""
+
+
+@dataclass(frozen=True)
+class Alternatives:
+    """What the agents could have done in a state, one at a time, and what came of it: `J` pairs of agent and action."""
+
+    state: NDArray[np.float32]
+    """Where it was, `[S]`."""
+    egos: NDArray[np.int64]
+    """Who does otherwise, `[J]`."""
+    actions: NDArray[np.int64]
+    """What all do then, `[J, N]`."""
+    next_states: NDArray[np.float32]
+    """What follows, `[J, S]`."""
+    returns: NDArray[np.float64]
+    """Mean over the continuations, `[J]`."""
+    shares: NDArray[np.float32]
+    """Each agent's share in the variance of the return, `[N]`."""
 
 
 def measure_probes(
@@ -77,17 +97,20 @@ def measure_probes(
     simulator = make_simulator(task)
     situations = sample_situations(simulator, settings.visited, settings.seed)
     shares = np.full((len(situations), simulator.n_agents), np.nan, dtype=np.float32)
-    measured = decisive = steps = 0
+    measured = steps = 0
+    alternatives: list[Alternatives] = []
     for row in generator(Stream.COUNTERFACTUAL, settings.seed).permutation(len(situations)).tolist():
-        if decisive == settings.states or (settings.most_steps and steps >= settings.most_steps):
+        if len(alternatives) == settings.states or (settings.most_steps and steps >= settings.most_steps):
             break
         credit = credit_in(simulator, situations[row].snapshot, situations[row].actions.tolist(), settings, row)
         shares[row] = credit.shares
         measured += 1
-        decisive += not np.isnan(credit.shares).any()
         steps += credit.simulator_steps
-        on_progress(measured, decisive)
-    return MeasuredProbes(replace(probes_of(situations), true_credit=shares), measured, decisive, steps)
+        if credit.alternatives is not None:
+            alternatives.append(credit.alternatives)
+        on_progress(measured, len(alternatives))
+    probes = replace(probes_of(situations), true_credit=shares)
+    return MeasuredProbes(probes, measured, len(alternatives), steps, tuple(alternatives))
 
 
 @dataclass(frozen=True)
@@ -131,6 +154,8 @@ class StateCredit:
     """Share in the variance of the return, `[N]`; NaN where no agent's action is seen to matter."""
     simulator_steps: int
     """What it cost."""
+    alternatives: Alternatives | None
+    """What it was found from; `None` where no agent's action is seen to matter."""
 
 
 def credit_in(
@@ -155,8 +180,10 @@ def credit_in(
     if verdict == "open":
         tried.play(chances[few:], settings.discount)
         verdict = tried.verdict()
-    shares = tried.shares() if verdict == "decisive" else np.full(simulator.n_agents, np.nan)
-    return StateCredit(shares.astype(np.float32), tried.steps)
+    if verdict != "decisive":
+        return StateCredit(np.full(simulator.n_agents, np.nan, dtype=np.float32), tried.steps, None)
+    alternatives = tried.alternatives()
+    return StateCredit(alternatives.shares, tried.steps, alternatives)
 
 
 class _Tried:
@@ -166,6 +193,7 @@ class _Tried:
         self.steps = 0
         self._simulator, self._snapshot = simulator, snapshot
         simulator.restore(snapshot)
+        self._state = simulator.state().astype(np.float32)
         self._options = [
             [(*actions[:agent], int(action), *actions[agent + 1 :]) for action in np.flatnonzero(available)]
             for agent, available in enumerate(simulator.available_actions())
@@ -175,6 +203,7 @@ class _Tried:
         self._returns: dict[tuple[int, ...], list[float]] = {
             joint: [] for options in self._options for joint in options
         }
+        self._next_states: dict[tuple[int, ...], NDArray[np.float32]] = {}
 
     def play(self, chances: Sequence[_Chance], discount: float) -> None:
         """Play further continuations of every option."""
@@ -182,6 +211,7 @@ class _Tried:
             for chance in chances:
                 played = _play(self._simulator, self._snapshot, joint, chance, discount)
                 returns.append(played.value)
+                self._next_states[joint] = played.next_state  # the same in all continuations
                 self.steps += played.steps
 
     def verdict(self) -> Literal["decisive", "indifferent", "open"]:
@@ -193,11 +223,18 @@ class _Tried:
             return "indifferent"
         return "decisive" if total > SURE * standard_error(variances) else "open"
 
-    def shares(self) -> NDArray[np.float64]:
-        """Each agent's share in the variance of the return, `[N]`."""
+    def alternatives(self) -> Alternatives:
+        """All of them, where some agent's action matters."""
         values = np.array([max(0.0, variance.value) for variance in self._variances()])
-        shares: NDArray[np.float64] = values / values.sum()
-        return shares
+        pairs = [(agent, joint) for agent, options in enumerate(self._options) for joint in options]
+        return Alternatives(
+            state=self._state,
+            egos=np.array([agent for agent, _ in pairs]),
+            actions=np.array([joint for _, joint in pairs]),
+            next_states=np.stack([self._next_states[joint] for _, joint in pairs]),
+            returns=np.array([np.mean(self._returns[joint]) for _, joint in pairs]),
+            shares=(values / values.sum()).astype(np.float32),
+        )
 
     def _variances(self) -> list[ActionVariance]:
         columns = ([self._returns[joint] for joint in options] for options in self._options)
@@ -232,6 +269,8 @@ class _Play:
     """Its discounted return."""
     steps: int
     """Its length."""
+    next_state: NDArray[np.float32]
+    """What follows its first step, `[S]`."""
 
 
 def _play(simulator: Simulator, snapshot: Snapshot, joint: Sequence[int], chance: _Chance, discount: float) -> _Play:
@@ -239,6 +278,7 @@ def _play(simulator: Simulator, snapshot: Snapshot, joint: Sequence[int], chance
     simulator.restore(snapshot)
     rng = np.random.default_rng(chance.seed)
     result = simulator.step(joint)
+    next_state = simulator.state().astype(np.float32)
     value, weight, steps = float(sum(result.agent_rewards)), 1.0, 1
     for explores, numbers in zip(chance.explores, chance.numbers, strict=True):
         if result.terminated or result.truncated:
@@ -248,4 +288,4 @@ def _play(simulator: Simulator, snapshot: Snapshot, joint: Sequence[int], chance
         weight *= discount
         value += weight * float(sum(result.agent_rewards))
         steps += 1
-    return _Play(value, steps)
+    return _Play(value, steps, next_state)

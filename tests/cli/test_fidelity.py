@@ -10,12 +10,13 @@ import pytest
 
 from qredit.api import load_subject
 from qredit.artifact import CREDIT_GRAPH, save_artifact
+from qredit.prompts.files import ROOM
 from qredit.runs import create_run
 from tests.cli import world
 from tests.cli.conftest import Cli
 
 LBF = "lbf-5x5-2p-1f"
-KEYS = {"function", "task", "verdict", "stage", "message", "line", "fidelity", "placebos", "truth"}
+KEYS = {"function", "task", "verdict", "stage", "message", "line", "fidelity", "placebos", "truth", "actions"}
 FIGURES = {"top1", "top1_low", "top1_high", "tau", "tau_low", "tau_high", "n_states"}
 QUICK = ("--states", "2", "--visited", "12", "--continuations", "3", "--horizon", "5")
 """A measurement of well under a second."""
@@ -110,6 +111,19 @@ def test_an_artifact_names_its_task(cli: Cli, tmp_path: Path) -> None:
     artifact.rename(run.path / "artifact")
     again = cli("fidelity", run.path.name, "--json").json()
     assert again["fidelity"] == data["fidelity"]
+
+
+def test_rewards_of_actions_of_potentials(cli: Cli) -> None:
+    """Those that ship; also where the task's own truth is asked for, since it knows nothing of actions."""
+    bundled = ROOM / "rankings" / "two-switch" / "potentials"
+    quick = ("--states", "2", "--visited", "24", "--continuations", "3", "--horizon", "5")
+    done = cli("fidelity", bundled, *quick)
+    rows = [line.split() for line in done.out.splitlines()]
+    (found,) = (row for row in rows if row[:5] == ["rewards", "of", "an", "agent's", "actions"])
+    (chance,) = (row for row in rows if row[:5] == ["all", "actions", "earn", "the", "same"])
+    assert len(found) == len(chance) == 5 + 8
+    assert chance[-4:] == ["+0.00", "+0.00", "to", "+0.00"]
+    assert "the one that earns it most returns most" in done.out
 
 
 def test_anything_but_the_defaults_is_measured_now(cli: Cli, tmp_path: Path) -> None:

@@ -15,7 +15,9 @@ from qredit.credit import CreditGraph, parse_graph
 from qredit.credit.fidelity import (
     RESAMPLES,
     SEED,
+    Choice,
     compare,
+    compare_actions,
     credit_of,
     dirichlet_of_entropy,
     fidelity_of,
@@ -59,6 +61,31 @@ def one(weights: list[float], truth: list[float]) -> tuple[float, float]:
 )
 def test_agreement_in_one_state(weights: list[float], truth: list[float], top1: float, tau: float) -> None:
     assert one(weights, truth) == pytest.approx((top1, tau))
+
+
+@pytest.mark.parametrize(
+    ("rewards", "returns", "top1", "tau"),
+    [
+        ([1, 2, 3], [4, 5, 6], 1, 1),
+        # Signs count, unlike with credit: what earns least loses most.
+        ([-3, -2, -1], [4, 5, 6], 1, 1),
+        ([-3, 2, 1], [6, 5, 4], 0, -1 / 3),
+        ([3, 2, 1], [-6, -5, -4], 0, -1),
+        ([0, 0, 0], [1, 2, 3], 1 / 3, 0),
+        ([0, 0, -1], [2, 2, 1], 1, 1),
+    ],
+)
+def test_agreement_over_actions(rewards: list[float], returns: list[float], top1: float, tau: float) -> None:
+    found = compare_actions([[Choice(np.array(rewards), np.array(returns), 1.0)]])
+    assert [found.top1, found.tau] == pytest.approx([top1, tau])
+    assert found.n_states == 1
+
+
+def test_agents_count_by_how_much_they_matter() -> None:
+    up, down = np.array([1.0, 2.0]), np.array([2.0, 1.0])
+    states = [[Choice(up, up, 0.75), Choice(up, down, 0.25)], [Choice(up, down, 1.0), Choice(up, up, 0.0)]]
+    found = compare_actions(states)
+    assert [found.top1, found.tau] == pytest.approx([0.75 / 2, (0.75 - 0.25 - 1) / 2])
 
 
 def test_means_and_intervals_over_states() -> None:

@@ -65,6 +65,17 @@ def test_shares_of_one_step(payoff: Payoff, expected: list[float]) -> None:
     assert shares(payoff) == pytest.approx(expected, nan_ok=True)
 
 
+def test_the_alternatives_by_hand() -> None:
+    found = measured(ToySimulator(weighted(2, 1)), actions=(1, 2)).alternatives
+    assert found.state.tolist() == [-1, -1]
+    assert found.egos.tolist() == [0, 0, 0, 1, 1, 1]
+    assert found.actions.tolist() == [[0, 2], [1, 2], [2, 2], [1, 0], [1, 1], [1, 2]]
+    assert found.next_states.tolist() == found.actions.tolist()
+    assert found.returns.tolist() == pytest.approx([2, 4, 6, 2, 3, 4])
+    assert found.shares.tolist() == pytest.approx([0.8, 0.2])
+    assert measured(ToySimulator(weighted(0, 0))).alternatives is None
+
+
 def test_what_does_nothing_gets_exactly_nothing() -> None:
     found = shares(weighted(0.1, 0), noise=3.0)
     assert found == [1, 0]
@@ -254,7 +265,9 @@ def test_measured_probes_are_the_sampled_ones_with_their_truth() -> None:
     plain = sample_probes(task, 30, 5)
     for name in ("states", "actions", "next_states", "rewards"):
         assert np.array_equal(getattr(found.probes, name), getattr(plain, name)), name
-    assert len(known_rows(found.probes)) == found.decisive == 3
+    assert len(known_rows(found.probes)) == found.decisive == len(found.alternatives) == 3
+    known = {tuple(row) for row in found.probes.states[known_rows(found.probes)].tolist()}
+    assert {tuple(one.state.tolist()) for one in found.alternatives} == known
     assert [measured for measured, _ in told] == list(range(1, found.measured + 1))
     assert told[-1] == (found.measured, 3)
     assert found.measured < 30

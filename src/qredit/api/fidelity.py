@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeGuard
 
 from qredit.api.artifacts import BUILTIN, find_mixer, find_potentials, potentials_folder
 from qredit.api.subjects import load_subject
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from qredit.credit import CreditGraph
-    from qredit.credit.fidelity import Fidelity, Placebos
+    from qredit.credit.fidelity import ActionFidelity, Fidelity, Placebos
+    from qredit.marl.counterfactual import Alternatives
     from qredit.marl.potentials import Potentials
     from qredit.probes import Probes
     from qredit.sandbox import Jail
@@ -66,6 +67,8 @@ class FidelityResult:
     placebos: Placebos | None = None
     """The same figures for credit that knows nothing."""
     truth: Truth | None = None
+    actions: ActionFidelity | None = None
+    """Of potentials: whether an agent's better actions earn it more; `None` for credit functions."""
 
 
 def measure_fidelity(
@@ -96,9 +99,10 @@ def measure_fidelity(
     subject = load_subject(task or _task_of(functions))
     graphs = _graphs(functions, subject, jail, sandbox_image)
     if all(isinstance(graph, Rejected) for graph in graphs.values()):
-        return [_result(name, graph, subject, None, None) for name, graph in graphs.items()]
-    truth, probes = _truth(subject, settings, on_progress)
-    return [_result(name, graph, subject, truth, probes) for name, graph in graphs.items()]
+        return [_result(name, graph, subject, None) for name, graph in graphs.items()]
+    rewards = any(not isinstance(graph, Rejected) and _is_potentials(graph) for graph in graphs.values())
+    found = _truth(subject, settings, on_progress, of_actions=rewards)
+    return [_result(name, graph, subject, found) for name, graph in graphs.items()]
 
 
 def _task_of(functions: Sequence[str]) -> str:
@@ -161,13 +165,25 @@ def _of_source(source: str, subject: Subject, jail: Jail) -> CreditGraph | Rejec
     return parse_graph(verdict.payload) if isinstance(verdict, Accepted) else verdict
 
 
-def _truth(subject: Subject, settings: TruthSettings, on_progress: Callable[[int, int], None]) -> tuple[Truth, Probes]:
+@dataclass(frozen=True)
+class _Found:
+    """A truth with its numbers."""
+
+    truth: Truth
+    probes: Probes
+    alternatives: tuple[Alternatives, ...] = ()
+
+
+def _truth(
+    subject: Subject, settings: TruthSettings, on_progress: Callable[[int, int], None], *, of_actions: bool
+) -> _Found:
+    """A truth that ships knows the agents' shares alone, and nothing of single actions."""
     from qredit.credit.fidelity import known_rows
     from qredit.marl.counterfactual import measure_probes
 
     decisive = len(known_rows(subject.probes))
-    if decisive and settings == TruthSettings():
-        return Truth("shipped", decisive, None, None, settings), subject.probes
+    if decisive and settings == TruthSettings() and not of_actions:
+        return _Found(Truth("shipped", decisive, None, None, settings), subject.probes)
     if subject.task is None or subject.task.environment is None:
         raise ConfigurationError(
             f"task `{subject.name}`",
@@ -181,17 +197,18 @@ def _truth(subject: Subject, settings: TruthSettings, on_progress: Callable[[int
             cause=f"in none of {found.measured} states is any agent's action seen to matter",
             remedy="Raise --continuations, --horizon or --visited.",
         )
-    return Truth("measured", found.decisive, found.measured, found.simulator_steps, settings), found.probes
+    truth = Truth("measured", found.decisive, found.measured, found.simulator_steps, settings)
+    return _Found(truth, found.probes, found.alternatives)
 
 
-def _result(
-    name: str, graph: Function | Rejected, subject: Subject, truth: Truth | None, probes: Probes | None
-) -> FidelityResult:
+def _result(name: str, graph: Function | Rejected, subject: Subject, found: _Found | None) -> FidelityResult:
+    truth = None if found is None else found.truth
     if isinstance(graph, Rejected):
         return FidelityResult(name, subject.name, "rejected", graph.stage, graph.message, graph.line, truth=truth)
     from qredit.credit.fidelity import compare, known_rows, placebos
 
-    assert probes is not None
+    assert found is not None
+    probes = found.probes
     assert probes.true_credit is not None
     rows = known_rows(probes)
     weights, shares = _credit(graph, probes, subject)[rows], probes.true_credit[rows]
@@ -202,15 +219,38 @@ def _result(
         fidelity=compare(weights, shares),
         placebos=placebos(weights, shares),
         truth=truth,
+        actions=_of_actions(graph, found.alternatives, subject) if _is_potentials(graph) else None,
     )
+
+
+def _is_potentials(function: Function) -> TypeGuard[Potentials]:
+    from qredit.marl.potentials import Potentials
+
+    return isinstance(function, Potentials)
+
+
+def _of_actions(potentials: Potentials, alternatives: Sequence[Alternatives], subject: Subject) -> ActionFidelity:
+    import numpy as np
+
+    from qredit.credit.fidelity import ActionFidelity, Choice, compare_actions
+
+    states: list[list[Choice]] = []
+    for one in alternatives:
+        before = np.broadcast_to(one.state, one.next_states.shape).copy()
+        earned = _earned(potentials, before, one.actions, one.next_states, subject)
+        mine = np.take_along_axis(earned, one.egos[:, None], axis=1)[:, 0]
+        rows = [one.egos == agent for agent in range(subject.n_agents)]
+        states.append(
+            [Choice(mine[at], one.returns[at], float(share)) for at, share in zip(rows, one.shares, strict=True)]
+        )
+    chance = [[replace(choice, rewards=np.zeros_like(choice.rewards)) for choice in choices] for choices in states]
+    return ActionFidelity(compare_actions(states), compare_actions(chance))
 
 
 def _credit(function: Function, probes: Probes, subject: Subject) -> NDArray[np.float32]:
     """`[M, N]`."""
-    import torch
-
     from qredit.credit.fidelity import credit_of, need_transitions
-    from qredit.marl.potentials import PotentialReward, Potentials
+    from qredit.marl.potentials import Potentials
 
     if not isinstance(function, Potentials):
         found: NDArray[np.float32] = credit_of(function, probes).numpy()
@@ -218,9 +258,23 @@ def _credit(function: Function, probes: Probes, subject: Subject) -> NDArray[np.
     need_transitions(probes)
     assert probes.actions is not None
     assert probes.next_states is not None
+    return _earned(function, probes.states, probes.actions, probes.next_states, subject)
+
+
+def _earned(
+    potentials: Potentials,
+    states: NDArray[np.float32],
+    actions: NDArray[np.int64],
+    next_states: NDArray[np.float32],
+    subject: Subject,
+) -> NDArray[np.float32]:
+    """Rewards of transitions, `[M, N]`."""
+    import torch
+
+    from qredit.marl.potentials import PotentialReward
+
     assert subject.task is not None
-    step = (torch.from_numpy(part) for part in (probes.states, probes.actions, probes.next_states))
-    earned: NDArray[np.float32] = (
-        PotentialReward(function).earned(*step, still="noop", noop=subject.task.noop_number).numpy()
-    )
+    step = (torch.from_numpy(part) for part in (states, actions, next_states))
+    rewards = PotentialReward(potentials).earned(*step, still="noop", noop=subject.task.noop_number)
+    earned: NDArray[np.float32] = rewards.numpy()
     return earned

@@ -103,6 +103,9 @@ def _table(measured: Sequence[FidelityResult]) -> Table:
         add(result.function, result.fidelity)
         for name, words in PLACEBOS.items():
             add(f"  {words}", getattr(result.placebos, name))
+        if result.actions is not None:
+            add("  rewards of an agent's actions", result.actions.rewards)
+            add("  all actions earn the same", result.actions.uniform)
     assert measured[0].placebos is not None
     add("uniform (VDN)", measured[0].placebos.uniform)
     return table
@@ -115,8 +118,14 @@ def _about(result: FidelityResult) -> str:
     team = "a scripted team with 30 % random actions" if given.continuation == "scripted" else "a random team"
     found = "shipped with the task" if truth.source == "shipped" else f"found among {truth.measured}"
     cost = "" if truth.simulator_steps is None else f", {truth.simulator_steps} simulator steps"
+    rewards = (
+        ""
+        if result.actions is None
+        else " Of an agent's actions: the one that earns it most returns most; the order of all its actions; agents "
+        "count by how much they matter."
+    )
     return (
         f"{result.task}: {truth.decisive} states in which some agent's action matters, {found}; return over "
         f"{given.horizon} steps of {team}, {given.continuations} continuations or more{cost}. top-1: the agent with "
-        "the most credit matters most; tau: Kendall's, over the order of all agents."
+        f"the most credit matters most; tau: Kendall's, over the order of all agents.{rewards}"
     )

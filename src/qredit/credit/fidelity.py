@@ -10,7 +10,7 @@ Shapes: `M` states, `N` agents.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -55,6 +55,16 @@ class Fidelity:
     tau_high: float
     n_states: int
     """How many states: those in which the truth is known."""
+
+
+@dataclass(frozen=True)
+class ActionFidelity:
+    """Whether an agent's better actions earn it more; top-1 and tau are over actions, not over agents."""
+
+    rewards: Fidelity
+    """Of what actions earn."""
+    uniform: Fidelity
+    """Where all actions earn the same: chance."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +129,34 @@ def credit_of(graph: CreditGraph, probes: Probes, *, run: SpecialisedGraph | Non
 def compare(weights: NDArray[np.floating], truth: NDArray[np.floating]) -> Fidelity:
     """Fidelity of credit `[M, N]` against true shares `[M, N]` without NaN, `M >= 1`."""
     return _summary(_scores(weights, truth))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What one agent could do in one state, `[A]` actions."""
+
+    rewards: NDArray[np.floating]
+    """What each would earn it, `[A]`."""
+    returns: NDArray[np.floating]
+    """What the team's expected return would be, `[A]`."""
+    share: float
+    """How much of the variance of the return is this agent's."""
+
+    @property
+    def scores(self) -> tuple[float, float]:
+        """Whether the action that earns most returns most, ties sharing the point; and Kendall's tau-b."""
+        from scipy.stats import kendalltau  # type: ignore[import-untyped]
+
+        earned, returned = (_rounded(values[None])[0] * np.sign(values) for values in (self.rewards, self.returns))
+        most, best = earned == earned.max(), returned == returned.max()
+        return float((most & best).sum() / most.sum()), float(np.nan_to_num(kendalltau(earned, returned).statistic))
+
+
+def compare_actions(states: Sequence[Sequence[Choice]]) -> Fidelity:
+    """Do an agent's better actions earn it more? Each state is the mean over its agents, weighted by their shares."""
+    found = [np.sum([choice.share * np.array(choice.scores) for choice in choices], axis=0) for choices in states]
+    top1, tau = np.array(found).T
+    return _summary(_Scores(top1, tau))
 
 
 def placebos(weights: NDArray[np.floating], truth: NDArray[np.floating]) -> Placebos:
@@ -199,7 +237,7 @@ class _Scores:
 
 
 def _scores(weights: NDArray[np.floating], truth: NDArray[np.floating]) -> _Scores:
-    from scipy.stats import kendalltau  # type: ignore[import-untyped]
+    from scipy.stats import kendalltau
 
     if weights.shape[1] == 1:
         return _Scores(np.ones(len(weights)), np.zeros(len(weights)))  # one agent has no order
