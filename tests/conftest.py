@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import ipaddress
+import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,8 @@ import hypothesis
 import pytest
 
 if TYPE_CHECKING:
+    from qredit.marl.engines.local import LocalEngine
+    from qredit.marl.jobs import Job, JobProgress
     from qredit.sandbox import Jail
 
 CAPABILITIES = frozenset({"bubblewrap", "docker", "lockdown", "make", "proc", "shellcheck", "uv", "virtualenv"})
@@ -143,6 +147,29 @@ def lockdown_jail(require: Require) -> Iterator[Jail]:
 @pytest.fixture(scope="session")
 def lockdown(lockdown_jail: Jail) -> None:
     """For tests that open a `lockdown` jail of their own: this machine can have it, since one is open."""
+
+
+@pytest.fixture
+def jobs_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings run in this process, one after the other: a process for each takes seconds to load torch.
+
+    What the processes do besides is the matter of `tests/marl`; some tests start them all the same.
+    """
+
+    from qredit.marl.engines.local import LocalEngine
+    from qredit.marl.jobs import JobProgress
+
+    def run(
+        engine: LocalEngine, jobs: Sequence[Job], *, workers: int | None, on_progress: Callable[[JobProgress], None]
+    ) -> None:
+        for job in jobs:
+            module, _, function = job.work.partition(":")
+            work = getattr(importlib.import_module(module), function)
+            arguments = json.loads(json.dumps(dict(job.arguments)))
+            work(arguments, lambda done, total, job=job: on_progress(JobProgress(job.name, "running", done, total)))
+            on_progress(JobProgress(job.name, "finished", job.total, job.total))
+
+    monkeypatch.setattr(LocalEngine, "run", run)
 
 
 def _require(capability: str, reason: str | None) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,8 +11,6 @@ import torch
 from typer.testing import CliRunner
 
 from qredit.cli.app import app
-from qredit.marl.engines.local import LocalEngine
-from qredit.marl.jobs import Job, JobProgress
 from qredit.sandbox import Jail
 from tests.agents.protocol_server import ProtocolServer, protocol_server
 from tests.cli import world
@@ -59,26 +55,6 @@ def fake_jail(monkeypatch: pytest.MonkeyPatch) -> None:
     """No process, no tracing: for tests of everything around the check."""
     monkeypatch.setattr("qredit.api.opening.open_jail", lambda name, image: NoJail())
     monkeypatch.setattr("qredit.sandbox.verify", world.fake_verify)
-
-
-@pytest.fixture
-def jobs_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trainings run in this process, one after the other: a process for each takes seconds to load torch.
-
-    What the processes do besides is the matter of `tests/marl`; some tests of the commands start them all the same.
-    """
-
-    def run(
-        engine: LocalEngine, jobs: Sequence[Job], *, workers: int | None, on_progress: Callable[[JobProgress], None]
-    ) -> None:
-        for job in jobs:
-            module, _, function = job.work.partition(":")
-            work = getattr(importlib.import_module(module), function)
-            arguments = json.loads(json.dumps(dict(job.arguments)))
-            work(arguments, lambda done, total, job=job: on_progress(JobProgress(job.name, "running", done, total)))
-            on_progress(JobProgress(job.name, "finished", job.total, job.total))
-
-    monkeypatch.setattr(LocalEngine, "run", run)
 
 
 @pytest.fixture

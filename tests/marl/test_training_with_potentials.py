@@ -135,6 +135,7 @@ def test_actor_critics_train_with_potentials(algorithm: str, tmp_path: Path, mak
     assert result.environment_steps >= 400
 
 
+@pytest.mark.usefixtures("jobs_here")
 def test_a_comparison_gives_each_what_it_needs(tmp_path: Path, make_run: Callable[[], Run]) -> None:
     path = saved(tmp_path / "potentials", layout_of(TASK))
     names = ["ippo", "ippo+rewards=potentials", "ippo+rewards=potentials+team_share=0.5"]

@@ -16,8 +16,8 @@ import pytest
 
 Require = Callable[[str, str | None], None]
 
-CANDIDATES = 320
-JOBS_PER_SERVER = 150
+CANDIDATES = 200
+JOBS_PER_SERVER = 90
 """So that a server is replaced under way."""
 
 LEAKY = """

@@ -79,7 +79,7 @@ def _show(results: Sequence[FidelityResult]) -> None:
             out().print(plain(f"  {result.message}"), soft_wrap=True)
     if measured:
         out().print(_table(measured))
-        out().print(plain(_about(measured[0])), soft_wrap=True)
+        out().print(plain(_about(measured)), soft_wrap=True)
 
 
 def _table(measured: Sequence[FidelityResult]) -> Table:
@@ -111,7 +111,8 @@ def _table(measured: Sequence[FidelityResult]) -> Table:
     return table
 
 
-def _about(result: FidelityResult) -> str:
+def _about(measured: Sequence[FidelityResult]) -> str:
+    result = measured[0]
     truth = result.truth
     assert truth is not None
     given = truth.settings
@@ -120,7 +121,7 @@ def _about(result: FidelityResult) -> str:
     cost = "" if truth.simulator_steps is None else f", {truth.simulator_steps} simulator steps"
     rewards = (
         ""
-        if result.actions is None
+        if all(one.actions is None for one in measured)
         else " Of an agent's actions: the one that earns it most returns most; the order of all its actions; agents "
         "count by how much they matter."
     )
