@@ -52,6 +52,7 @@ def test_only_one_agent_earns(tmp_path: Path, silent: int) -> None:
         assert found.truth.source == "measured"
         assert found.fidelity is not None
         assert found.fidelity.top1 == pytest.approx(points.mean())
+        assert 0.0 < found.fidelity.top1 < 1.0
 
 
 def test_potentials_that_are_the_return_order_all_actions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
