@@ -48,7 +48,7 @@ test: $(DEV_STAMP)
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 parity: $(DEV_STAMP)
-	@PARITY_STEPS=$(PARITY_STEPS) $(BIN)/python -m pytest -n $(WORKERS) -s tests/marl/kernels -k "lockstep or threads"
+	@PARITY_STEPS=$(PARITY_STEPS) $(BIN)/python -m pytest -n $(WORKERS) -rP tests/marl/kernels -k "lockstep or threads"
 
 lint: $(DEV_STAMP)
 	@$(BIN)/ruff check .

@@ -1,11 +1,10 @@
 """Parts of kernels, which are written into the kernels that call them.
 
-A call between compiled functions hands over every array of its tuples by ten numbers and counts references. Parts of a
-step that take some ten nanoseconds would spend half of their time so.
+A call between compiled functions hands over every array of its tuples by ten numbers. Parts of a step that take some
+ten nanoseconds would spend half of their time so.
 
 Loops over environments hold nothing but a call: what they write themselves to an array of a tuple, numba takes for
-unused and leaves out as soon as the loop is a parallel one (numba's issue 7135). And parts that are given tuples do not
-return early, or else the references to all arrays are counted again.
+unused and leaves out as soon as the loop is a parallel one (numba's issue 7135).
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from numba import prange
 
 from qredit.marl.environments.lbf import NO_ACTION_YET, LevelBasedForaging, Saved
 from qredit.marl.kernels.batch import CompiledBatch, Shown, generator_state, load_generator, on_threads
-from qredit.marl.kernels.compiling import kernel, threaded_kernel
+from qredit.marl.kernels.compiling import kernel, loops
 from qredit.marl.kernels.inlining import inlined
 from qredit.marl.kernels.lbf_showing import show
 from qredit.marl.kernels.lbf_spawning import spawn_foods, spawn_players
@@ -251,5 +251,5 @@ def _any_food(foods: Integers, b: int) -> bool:
     return False
 
 
-reset_all, reset_all_threaded = kernel(_reset_all), threaded_kernel(_reset_all)
-step_all, step_all_threaded = kernel(_step_all), threaded_kernel(_step_all)
+reset_all, reset_all_threaded = loops(_reset_all)
+step_all, step_all_threaded = loops(_step_all)

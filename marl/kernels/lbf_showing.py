@@ -53,13 +53,13 @@ def observe(
         own_row, own_column = agents[b, i, ROW], agents[b, i, COLUMN]
         top, left = max(own_row - sight, 0), max(own_column - sight, 0)
         at = 0
+        # Whatever is out of sight is written too, and overwritten by the next: a branch for each costs more.
         for k in range(f):
             row, column, level = foods[b, k, ROW], foods[b, k, COLUMN], foods[b, k, LEVEL]
-            if level > 0 and abs(row - own_row) <= sight and abs(column - own_column) <= sight:
-                observations[b, i, at] = row - top
-                observations[b, i, at + 1] = column - left
-                observations[b, i, at + 2] = level
-                at += 3
+            observations[b, i, at] = row - top
+            observations[b, i, at + 1] = column - left
+            observations[b, i, at + 2] = level
+            at += 3 * ((level > 0) & (abs(row - own_row) <= sight) & (abs(column - own_column) <= sight))
         while at < 3 * f:
             observations[b, i, at] = -1
             observations[b, i, at + 1] = -1
@@ -68,13 +68,12 @@ def observe(
         for k in range(n):
             j = i if k == 0 else (k - 1 if k <= i else k)
             row, column = agents[b, j, ROW] - top, agents[b, j, COLUMN] - left
+            observations[b, i, at] = row
+            observations[b, i, at + 1] = column
+            if with_levels:
+                observations[b, i, at + 2] = agents[b, j, LEVEL]
             # The package compares with the whole window, clipped or not: a clipped one shows agents beyond its edge.
-            if 0 <= row <= 2 * sight and 0 <= column <= 2 * sight:
-                observations[b, i, at] = row
-                observations[b, i, at + 1] = column
-                if with_levels:
-                    observations[b, i, at + 2] = agents[b, j, LEVEL]
-                at += width
+            at += width * ((row >= 0) & (row <= 2 * sight) & (column >= 0) & (column <= 2 * sight))
         while at < 3 * f + width * n:
             observations[b, i, at] = -1
             observations[b, i, at + 1] = -1

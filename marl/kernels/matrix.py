@@ -9,7 +9,7 @@ from numba import prange
 
 from qredit.marl.environments.matrix import N_AGENTS, NO_ACTION_YET, MatrixGame, Saved
 from qredit.marl.kernels.batch import CompiledBatch, Shown, on_threads
-from qredit.marl.kernels.compiling import kernel, threaded_kernel
+from qredit.marl.kernels.compiling import loops
 from qredit.marl.kernels.inlining import inlined
 
 if TYPE_CHECKING:
@@ -82,4 +82,4 @@ def _step_one(
         shown.agent_rewards[b, i] = reward / N_AGENTS
 
 
-step_all, step_all_threaded = kernel(_step_all), threaded_kernel(_step_all)
+step_all, step_all_threaded = loops(_step_all)

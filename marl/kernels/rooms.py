@@ -13,7 +13,7 @@ from numba import prange
 from qredit.marl.environments.rooms.plan import DOOR, START, FloorPlan
 from qredit.marl.environments.rooms.world import ACT, EAST, NORTH, SOUTH, WEST, Rooms, Saved
 from qredit.marl.kernels.batch import CompiledBatch, Shown, on_threads
-from qredit.marl.kernels.compiling import kernel, threaded_kernel
+from qredit.marl.kernels.compiling import kernel, loops
 from qredit.marl.kernels.inlining import inlined
 from qredit.marl.kernels.random import integer, seed_generator
 
@@ -292,5 +292,5 @@ def _show(w: Worlds, rules: Rules, b: int, shown: Shown) -> None:
         shown.states[b, 4 * n + thing] = w.done[b, thing]
 
 
-reset_all, reset_all_threaded = kernel(_reset_all), threaded_kernel(_reset_all)
-step_all, step_all_threaded = kernel(_step_all), threaded_kernel(_step_all)
+reset_all, reset_all_threaded = loops(_reset_all)
+step_all, step_all_threaded = loops(_step_all)

@@ -12,7 +12,7 @@ from numba import prange
 from qredit.marl.environments.rware import NO_ACTION_YET, Saved, Warehouse
 from qredit.marl.environments.rware_script import STEPS, TOGGLE, TURN_LEFT, TURN_RIGHT
 from qredit.marl.kernels.batch import CompiledBatch, Shown, generator_state, load_generator, on_threads
-from qredit.marl.kernels.compiling import kernel, threaded_kernel
+from qredit.marl.kernels.compiling import kernel, loops
 from qredit.marl.kernels.inlining import inlined
 from qredit.marl.kernels.random import choose_without_replacement, integer, seed_generator
 from qredit.marl.kernels.rware_moves import decide_moves
@@ -144,7 +144,8 @@ def _step_all(w: Worlds, rules: Rules, actions: NDArray[np.int64], shown: Shown)
 def _step_one(w: Worlds, rules: Rules, b: int, actions: NDArray[np.int64], shown: Shown) -> None:
     w.rewards[b] = 0
     if not shown.truncated[b]:
-        w.last_actions[b] = actions[b]
+        for i in range(w.cells.shape[1]):
+            w.last_actions[b, i] = actions[b, i]
         decide_moves(w, rules, b)
         _act(w, rules, b)
         w.idle_steps[b] = 0 if _deliver(w, rules, b) else w.idle_steps[b] + 1
@@ -204,7 +205,8 @@ def _deliver(w: Worlds, rules: Rules, b: int) -> bool:
         _request_another(w, b, shelf)
         carrier = w.agent_at[b, goal] - 1
         if rules.reward_type == GLOBAL:
-            w.rewards[b] += 1
+            for i in range(w.cells.shape[1]):
+                w.rewards[b, i] += 1
         elif rules.reward_type == INDIVIDUAL:
             w.rewards[b, carrier] += 1
         else:
@@ -230,5 +232,5 @@ def _request_another(w: Worlds, b: int, delivered: int) -> None:
 
 
 show_one = kernel(show)
-reset_all, reset_all_threaded = kernel(_reset_all), threaded_kernel(_reset_all)
-step_all, step_all_threaded = kernel(_step_all), threaded_kernel(_step_all)
+reset_all, reset_all_threaded = loops(_reset_all)
+step_all, step_all_threaded = loops(_step_all)

@@ -13,7 +13,7 @@ from numba import prange
 
 from qredit.marl.environments.opponents import PREY
 from qredit.marl.kernels.batch import Shown, on_threads
-from qredit.marl.kernels.compiling import kernel, threaded_kernel
+from qredit.marl.kernels.compiling import kernel, loops
 from qredit.marl.kernels.inlining import inlined
 from qredit.marl.kernels.opponents import Steering, prey_action, steering
 from qredit.marl.kernels.particle_batch import CompiledParticles
@@ -122,5 +122,5 @@ def show(p: Particles, physics: Physics, b: int, shown: Shown) -> None:
 
 
 show_one = kernel(show)
-reset_all, reset_all_threaded = kernel(_reset_all), threaded_kernel(_reset_all)
-step_all, step_all_threaded = kernel(_step_all), threaded_kernel(_step_all)
+reset_all, reset_all_threaded = loops(_reset_all)
+step_all, step_all_threaded = loops(_step_all)

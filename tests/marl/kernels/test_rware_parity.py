@@ -104,7 +104,7 @@ MODULES = (set_order, rware_ties, rware_moves, rware_showing, rware)
         ("two stages", rware, "            w.delivered[b, i] = False\n", ""),
         ("two stages", rware, "if w.delivered[b, i] and", "if"),
         ("two stages", rware, "w.rewards[b, carrier] += 0.5", "w.rewards[b, carrier] += 1.0"),
-        ("all rewarded", rware, "w.rewards[b] += 1", "w.rewards[b, carrier] += 1"),
+        ("all rewarded", rware, "w.rewards[b, i] += 1\n", "w.rewards[b, i] += i == carrier\n"),
         ("far sight", rware_showing, "column / (rules.columns - 1)", "column / rules.columns"),
         ("far sight", rware_showing, "column + rules.sight + 1", "column + rules.sight"),
         ("far sight", rware_showing, "if agent > 0 else 0", "if agent > 0 else 1"),
