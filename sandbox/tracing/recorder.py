@@ -20,11 +20,10 @@ from torch._decomp import core_aten_decompositions
 from torch.func import functionalize
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_flatten, tree_map_only
 
 from qredit.credit.opset import operations
 from qredit.sandbox.tracing.failure import FILENAME, Place, TraceFailure
-from qredit.sandbox.tracing.recording import Step, Value
+from qredit.sandbox.tracing.recording import Step, Value, values_in
 from qredit.sandbox.tracing.words import MASK, NUMPY, remedy_of, value_remedy
 
 MAX_STEPS = 20_000
@@ -60,6 +59,11 @@ def run_recorded(function: Callable[..., Sequence[Tensor]], inputs: Sequence[Ten
 
 
 class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Nothing is compiled here; keeping torch's compiler out would load it, which takes more than a second."""
+        return False
+
     def __init__(self, source: str) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.run = Run()
@@ -85,11 +89,21 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.run.constants[value] = tensor
         return value
 
+    def _named(self, argument: Any) -> Any:
+        """The same with a value in place of each tensor."""
+        if isinstance(argument, Tensor):
+            return self.value(argument)
+        if isinstance(argument, (list, tuple)):
+            return type(argument)(map(self._named, argument))
+        return argument
+
     def __torch_dispatch__(
         self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        used = [self.value(leaf) for leaf in tree_flatten((args, kwargs))[0] if isinstance(leaf, Tensor)]
+        named_args = self._named(args)
+        named_kwargs = {name: self._named(argument) for name, argument in kwargs.items()}
+        used = list(values_in((named_args, list(named_kwargs.values()))))
         constant = self._constant.issuperset(used)
         self._refuse_what_depends_on_data(func, args, constant)
         if func in _UNTOUCHED:
@@ -102,7 +116,6 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 result = _decompositions().get(func, func.decompose)(*args, **kwargs)
             if result is not NotImplemented:
                 return result
-        named_args, named_kwargs = tree_map_only(Tensor, self.value, (args, kwargs))
         pure = self._pure(func, args)
         result = func(*args, **kwargs)
         several = isinstance(result, (tuple, list))

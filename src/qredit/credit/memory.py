@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from qredit.credit.interpreter import constant_tensor, execute, interpret, prepa
 from qredit.credit.opset import INTEGER_OPS, operations
 from qredit.credit.ranges import Bounded, Range, result_range, unknown, value_range
 from qredit.credit.schema import Constant, CreditGraph, GraphError, Node, Ref, graph_error
+from qredit.credit.shapes import META, shapes_of
 
 BATCHES = (1, 2, 3, 1024, 65536)
 """Batch sizes of the dry run."""
@@ -37,7 +39,6 @@ RESULTS_LIMIT = 256
 RANK_LIMIT = 8
 FAILURES = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """What torch raises for arguments that do not fit."""
-_META = torch.device("meta")
 _DIVISIONS = frozenset({"div", "floor_divide", "remainder", "fmod"})
 _PRODUCTS = frozenset({"bmm", "cdist", "mm", "mv"})
 _INDEXED = frozenset({"gather", "scatter", "scatter_add", "index_select", "embedding"})
@@ -51,7 +52,7 @@ def memory_check(graph: CreditGraph) -> None:
     Raises:
         GraphError: with the node, where there is one.
     """
-    seen: dict[Any, Any] = {}
+    seen = _Seen()
     trials = {batch: _Trial(graph, batch, seen) for batch in BATCHES}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # such as that of `std` over a batch of 1
@@ -98,7 +99,7 @@ def _failed(where: str, batch: int, error: Exception) -> GraphError:
 
 def result_tensors(graph: CreditGraph, batch: int = 2) -> list[list[Tensor]]:
     """The results of each node for one size of the batch, on the device `meta`; an integer is no tensor."""
-    trial = _Trial(graph, batch, {})
+    trial = _Trial(graph, batch, _Seen())
     trial.run()
     several = (r if isinstance(r, list) else [r] for r in trial.results)
     return [[b.tensor for b in results if isinstance(b, Bounded)] for results in several]
@@ -115,18 +116,41 @@ def _check_sizes(graph: CreditGraph, results: Sequence[Sequence[Any]]) -> None:
             raise graph_error(_where(graph, index), cause, "Do not compute with the batch size.")
 
 
+@dataclass(frozen=True)
+class _Outcome:
+    """What a node gives."""
+
+    result: Any
+    """A `Bounded`, several of them, or an integer."""
+    tensors: tuple[Tensor, ...]
+    """The tensors among it."""
+    work: int
+    """Multiplications."""
+
+
+class _Seen:
+    """What dry runs remember.
+
+    On the device `meta` a result is a shape, and like its bounds it follows from the operation and what is known of the
+    arguments. Code that was unrolled repeats itself: most nodes need not be run, nor even looked at.
+    """
+
+    def __init__(self) -> None:
+        self.outcomes: dict[Any, _Outcome] = {}
+        """By operation and arguments with their bounds."""
+        self.results: dict[Any, Any] = {}
+        """By operation and arguments without them."""
+        self._bounded: dict[Any, Bounded] = {}
+
+    def bounded(self, tensor: Tensor, known: Range | None) -> Bounded:
+        """The one object that stands for all tensors of a shape, a dtype and bounds; it lives as long as this."""
+        return self._bounded.setdefault((*_signature(tensor), known), Bounded(tensor, known))
+
+
 class _Trial:
     """One dry run."""
 
-    def __init__(self, graph: CreditGraph, batch: int, seen: dict[Any, Any]) -> None:
-        """Prepare it.
-
-        Args:
-            graph: the graph.
-            batch: its batch size.
-            seen: results by operation and arguments. On this device a result is a shape that follows from them alone,
-                and code that was unrolled repeats itself: most nodes need not be run.
-        """
+    def __init__(self, graph: CreditGraph, batch: int, seen: _Seen) -> None:
         self.graph = graph
         self.batch = batch
         self.seen = seen
@@ -134,11 +158,11 @@ class _Trial:
         self.work = 0
         self.results: list[Any] = []
         header = graph.header
-        state = torch.empty(batch, header.state_size, device=_META)
-        agents_q = torch.empty(batch, header.n_agents, device=_META)
+        state = torch.empty(batch, header.state_size, device=META)
+        agents_q = torch.empty(batch, header.n_agents, device=META)
         inputs = prepare_inputs(graph, state, agents_q)
-        self.inputs = {name: Bounded(tensor, None) for name, tensor in inputs.items()}
-        self.constants = [Bounded(constant_tensor(c, _META), _constant_range(c)) for c in graph.constants]
+        self.inputs = {name: seen.bounded(tensor, None) for name, tensor in inputs.items()}
+        self.constants = [seen.bounded(constant_tensor(c, META), _constant_range(c)) for c in graph.constants]
 
     def run(self) -> None:
         for index, node in enumerate(self.graph.nodes):
@@ -167,8 +191,27 @@ class _Trial:
         return self.inputs[ref.kind]
 
     def step(self, node: Node) -> Any:
+        key = node.op, self.known(node.args), self.known(node.kwargs)
+        outcome = self.seen.outcomes.get(key)
+        if outcome is None:
+            outcome = self.seen.outcomes[key] = self.outcome(node)
+        self.bytes += sum(tensor.numel() * tensor.element_size() for tensor in outcome.tensors)
+        self.work += outcome.work
+        return outcome.result
+
+    def known(self, value: Any) -> Any:
+        """All that decides what an operation does with an argument, as a key; equal numbers differ by type."""
+        if isinstance(value, tuple):
+            return tuple(map(self.known, value))
+        if isinstance(value, Ref):
+            value = self.lookup(value)
+            if isinstance(value, Bounded):
+                return id(value)
+        return type(value), value
+
+    def outcome(self, node: Node) -> _Outcome:
         if node.op in INTEGER_OPS:
-            return execute(node, self.lookup, _META)
+            return _Outcome(execute(node, self.lookup, META), (), 0)
         named = dict(self.named(node))
         name = node.op.split(".")[1]
         _check_result_count(name, named)
@@ -176,22 +219,23 @@ class _Trial:
         _check_indices(name, named)
         result = self.result(node)
         if isinstance(result, int):
-            return result
+            return _Outcome(result, (), 0)
         several = not isinstance(result, Tensor)
-        tensors = list(result) if several else [result]
+        tensors = tuple(result) if several else (result,)
         for tensor in tensors:
-            self.count(tensor)
+            _check_result(tensor)
+        work = 0
         if name in _PRODUCTS:
-            self.work += tensors[0].numel() * named["x1" if name == "cdist" else "self"].tensor.shape[-1]
-        bounded = [Bounded(t, result_range(node.op, named, t, i)) for i, t in enumerate(tensors)]
-        return bounded if several else bounded[0]
+            work = tensors[0].numel() * named["x1" if name == "cdist" else "self"].tensor.shape[-1]
+        bounded = [self.seen.bounded(t, result_range(node.op, named, t, i)) for i, t in enumerate(tensors)]
+        return _Outcome(bounded if several else bounded[0], tensors, work)
 
     def result(self, node: Node) -> Any:
-        call, args, kwargs = resolved(node, lambda ref: _tensor(self.lookup(ref)), _META)
+        call, args, kwargs = resolved(node, lambda ref: _tensor(self.lookup(ref)), META)
         key = (node.op, _signature(args), _signature(tuple(kwargs.items())))
-        if key not in self.seen:
-            self.seen[key] = call(*args, **kwargs)
-        return self.seen[key]
+        if key not in self.seen.results:
+            self.seen.results[key] = shapes_of(call, args, kwargs)
+        return self.seen.results[key]
 
     def named(self, node: Node) -> Iterator[tuple[str, Any]]:
         positional = [p.name for p in operations()[node.op].parameters if not p.keyword]
@@ -201,10 +245,10 @@ class _Trial:
             else:
                 yield name, self.lookup(value) if isinstance(value, Ref) else value
 
-    def count(self, tensor: Tensor) -> None:
-        if tensor.numel() == 0 or tensor.dim() > RANK_LIMIT:
-            raise graph_error("", f"the result {list(tensor.shape)} is empty or has more than {RANK_LIMIT} dimensions")
-        self.bytes += tensor.numel() * tensor.element_size()
+
+def _check_result(tensor: Tensor) -> None:
+    if tensor.numel() == 0 or tensor.dim() > RANK_LIMIT:
+        raise graph_error("", f"the result {list(tensor.shape)} is empty or has more than {RANK_LIMIT} dimensions")
 
 
 def _signature(value: Any) -> Any:
