@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Mapping
 from typing import Final
 
-from qredit.sandbox.inside import child, hugepages, kernel, landlock, limits, probe, seccomp, wire
+from qredit.sandbox.inside import child, compiler, hugepages, kernel, landlock, limits, probe, seccomp, wire
 
 ENVIRONMENT: Final[Mapping[str, str]] = {
     # No thread may exist before a fork, and a job may not start one.
@@ -50,6 +50,7 @@ def main(config: Mapping[str, object]) -> None:
         raise RuntimeError(f"the server inherited variables of its caller: {', '.join(sorted(foreign))}")
     os.environ.update(ENVIRONMENT)
     tempfile.tempdir = ENVIRONMENT["HOME"]  # torch asks for it; looking for a real one would write files
+    compiler.leave_out()
     jobs = importlib.import_module(str(config["jobs"]))
     jobs.warm_up()
     for name in set(os.environ) - probe.OWN_VARIABLES:  # libraries leave some, with the paths of caches in them

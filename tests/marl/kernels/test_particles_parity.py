@@ -55,7 +55,10 @@ def play(name: str, kernels: Any, steps: int) -> Counter[str]:
 def test_every_configuration_in_lockstep() -> None:
     counts = Counter[str]()
     for name in CONFIGURATIONS:
-        counts += play(name, mpe, STEPS)
+        found = play(name, mpe, STEPS)
+        print(name, dict(found))
+        counts += found
+    print("all", dict(counts))
     enough = 200 if LONG else 10
     assert all(counts[event] >= enough for event in EVENTS), counts
 

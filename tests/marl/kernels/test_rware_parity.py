@@ -82,7 +82,10 @@ def play(name: str, kernels: Any, steps: int) -> Counter[str]:
 def test_every_configuration_in_lockstep() -> None:
     counts = Counter[str]()
     for name in (*CONFIGURATIONS, "huddle"):
-        counts += play(name, rware, STEPS)
+        found = play(name, rware, STEPS)
+        print(name, dict(found))
+        counts += found
+    print("all", dict(counts))
     enough = 200 if LONG else 5
     assert all(counts[event] >= enough for event in EVENTS), counts
     assert counts["two deliveries at once"], counts
