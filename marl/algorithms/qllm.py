@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from qredit.marl.algorithms.algorithm import Problem
@@ -9,9 +10,13 @@ from qredit.marl.algorithms.value_decomposition import ValueDecomposition
 from qredit.marl.mixers import Mixer, QLLMMixer
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from qredit.marl.checkpoint import Counters
     from qredit.marl.settings import TrainSettings
 
 VISITED_STATES = 10_000
+_KNOWN = "credit."
 
 
 class QLLM(ValueDecomposition):
@@ -34,6 +39,18 @@ class QLLM(ValueDecomposition):
     def make_mixer(self, problem: Problem) -> Mixer:
         """The credit function."""
         return qllm_mixer(problem)
+
+    def more_tensors(self) -> dict[str, Tensor]:
+        """Also the credit of the states so far."""
+        known = self.mixer.known.contents() if self.mixer.known else {}
+        return {**super().more_tensors(), **{f"{_KNOWN}{name}": tensor for name, tensor in known.items()}}
+
+    def restore_more(self, tensors: Mapping[str, Tensor], counters: Counters) -> None:
+        """Take that back as well."""
+        super().restore_more(tensors, counters)
+        if self.mixer.known:
+            known = {name.removeprefix(_KNOWN): t for name, t in tensors.items() if name.startswith(_KNOWN)}
+            self.mixer.known.restore(known)
 
     def vdn_difference(self) -> float | None:
         """In the weights form, of the states in the replay buffer."""

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from qredit.credit.statistics import differs_from_vdn
 from qredit.errors import ConfigurationError
 from qredit.marl.mixers.credit import CreditMixer
+from qredit.marl.mixers.known_credit import KnownCredit
 from qredit.marl.mixers.mixer import Mixer, Steps
 from qredit.marl.mixers.placebos import placebo_weights
 from qredit.marl.mixers.state_scale import StateScale
@@ -52,6 +53,7 @@ class QLLMMixer(Mixer):
         super().__init__()
         self.function = CreditMixer(graph, bias="function" if settings.bias == "function" else "none")
         self.credit_size = self.function.output_size
+        self.known = KnownCredit(self.function) if self.credit_size else None
         self.strength = settings.credit_strength
         self._settings = settings
         check_placebo(settings.placebo, graph)
@@ -89,10 +91,10 @@ class QLLMMixer(Mixer):
     def keep(self, episodes: Episodes, collection: int) -> Tensor:
         """Weights, or what stands in their place, and bias `[E, T + 1, C]`; the padding means nothing."""
         credit = episodes.rewards.new_zeros(*episodes.states.shape[:-1], self.credit_size)
-        if not self.credit_size:
+        if self.known is None:
             return credit
         reached = episodes.reached
-        credit[reached] = self.function.outputs(episodes.states[reached])
+        credit[reached] = self.known.outputs(episodes.states[reached])
         n = self.function.n_agents
         rng = generator(Stream.PLACEBO, self._settings.seed, collection)
         credit[..., :n] = placebo_weights(self._settings.placebo, credit[..., :n], reached, rng)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from torch import Tensor
 from qredit.credit.opset import DTYPES, Operation, operations
 from qredit.credit.shapes import META, shapes_of
 
-BY_ELEMENT = sorted(name for name, op in operations().items() if torch.Tag.pointwise in op.call.tags)
+BY_ELEMENT = sorted(name for name, op in operations().items() if torch.Tag.pointwise in getattr(op.call, "tags", ()))
 SIZES = st.sampled_from([1, 2, 5])
 SCALARS = st.sampled_from([0.5, 2, True, -3])
 
@@ -29,7 +30,7 @@ def broadcasting(draw: st.DrawFn, count: int) -> list[tuple[int, ...]]:
     return shapes
 
 
-def arguments(draw: st.DrawFn, operation: Operation) -> tuple[list[Any], dict[str, Any]]:
+def arguments(draw: Callable[..., Any], operation: Operation) -> tuple[list[Any], dict[str, Any]]:
     """Arguments of an operation on `meta`, those that may be left out being left out at times."""
     wanted = [p for p in operation.parameters if p.required or draw(st.booleans())]
     tensors = [p for p in wanted if p.type in ("Tensor", "Operand")]

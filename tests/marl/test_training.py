@@ -9,6 +9,7 @@ import math
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -347,6 +348,7 @@ def test_tensorboard_shows_what_the_table_says_even_after_a_resume(small: TrainS
     settings = dataclasses.replace(small, checkpoint_interval=300, evaluation_interval=100)
     with pytest.raises(StopError):
         train(TASK, settings, run, on_progress=stop_at(500))
+    time.sleep(1.0)  # within a second and a process the files are numbered, and their names sort 10 before 9
     train(TASK, settings, run, resume=True)
     board = EventAccumulator(str(run.path / "tensorboard"))
     board.Reload()

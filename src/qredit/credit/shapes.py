@@ -32,7 +32,7 @@ def shapes_of(call: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str
     one = call(*map(_one_element, args), **{name: _one_element(value) for name, value in kwargs.items()})
     if not isinstance(one, Tensor):
         return call(*args, **kwargs)
-    shape = torch.broadcast_shapes(*(tensor.shape for tensor in tensors))
+    shape = torch.broadcast_shapes(*(tensor.shape for tensor in tensors))  # type: ignore[no-untyped-call]
     return torch.empty(shape, dtype=one.dtype, device=META)
 
 
