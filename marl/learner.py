@@ -34,6 +34,8 @@ class Learner:
         self.online = nn.ModuleDict({"agents": network, "mixer": mixer})
         self.target = nn.ModuleDict({"agents": deepcopy(network), "mixer": deepcopy(mixer)})
         self.target.requires_grad_(False)
+        # Listed once: finding the parameters takes longer than moving them.
+        self._followers, self._leaders = list(self.target.parameters()), list(self.online.parameters())
         self.reward_scale = RewardScale()
         self._settings = settings
         self.optimiser = ClippedAdam(self.online, learning_rate=settings.step_size(), clip=settings.gradient_clip)
@@ -46,7 +48,7 @@ class Learner:
 
     def update_target(self) -> None:
         """Move the target network towards the online network."""
-        move_towards(self.target, self.online, self._settings.target_update_tau)
+        move_towards(self._followers, self._leaders, self._settings.target_update_tau)
 
     def loss(self, episodes: Episodes, environment_steps: int = 0) -> Tensor:
         """The TD loss of a batch of episodes, over the `M` steps that took place (QLLM, equation 9).

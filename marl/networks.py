@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 
@@ -56,10 +58,9 @@ class AgentNetwork(nn.Module):
 
 
 @torch.no_grad()
-def move_towards(target: nn.Module, online: nn.Module, tau: float) -> None:
-    """`theta^- <- (1 - tau) theta^- + tau theta`, for target networks; buffers stay."""
-    moved: list[Tensor] = list(target.parameters())
-    torch._foreach_lerp_(moved, list[Tensor](online.parameters()), tau)
+def move_towards(target: Iterable[Tensor], online: Iterable[Tensor], tau: float) -> None:
+    """`theta^- <- (1 - tau) theta^- + tau theta`, for the parameters of target networks and of those they follow."""
+    torch._foreach_lerp_(list(target), list(online), tau)
 
 
 def values_at(network: AgentNetwork, inputs: Tensor, rows: Tensor) -> Tensor:

@@ -81,7 +81,7 @@ class COMA(OnPolicy):
             self.critic_optimiser.descend(td_loss(q, targets))
             updates += 1
             if updates % self.settings.target_update_interval == 0:
-                move_towards(self.target_critic, self.critic, self.settings.target_update_tau)
+                move_towards(self.target_critic.parameters(), self.critic.parameters(), self.settings.target_update_tau)
         loss = self.actor_loss(episodes)
         self.actor_optimiser.descend(loss)
         return Learned(loss.detach(), updates)

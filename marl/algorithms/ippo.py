@@ -107,7 +107,9 @@ class IPPO(OnPolicy):
                 self.critic_optimiser.descend((values - taken(returns, steps)).square().mean())
                 updates += 1
                 if updates % self.settings.target_update_interval == 0:
-                    move_towards(self.target_critic, self.critic, self.settings.target_update_tau)
+                    move_towards(
+                        self.target_critic.parameters(), self.critic.parameters(), self.settings.target_update_tau
+                    )
         return Learned(loss.detach(), updates)
 
     def _parts(self, episodes: Episodes, done: Counters, epoch: int) -> Iterator[tuple[Episodes, Tensor]]:

@@ -150,8 +150,8 @@ class MADDPG(OffPolicy):
     def update_target(self) -> None:
         """Move the target networks by `target_update_tau`."""
         tau = self.settings.target_update_tau
-        move_towards(self.target_actor, self.actor, tau)
-        move_towards(self.target_critic, self.critic, tau)
+        move_towards(self.target_actor.parameters(), self.actor.parameters(), tau)
+        move_towards(self.target_critic.parameters(), self.critic.parameters(), tau)
 
     def _rewards(self, batch: Episodes) -> Tensor:
         """What teaches each agent in training units, `[M, 1]` or `[M, N]`."""

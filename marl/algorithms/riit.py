@@ -166,7 +166,7 @@ class RIIT(MixedCritic):
         self.critic_optimiser.descend(td_loss(q_tot, targets))
         updates += 1
         if updates % self.settings.target_update_interval == 0:
-            move_towards(self.target_critic, self.critic, self.settings.target_update_tau)
+            move_towards(self.target_critic.parameters(), self.critic.parameters(), self.settings.target_update_tau)
         return updates
 
     def _one_hot(self, actions: Tensor) -> Tensor:
