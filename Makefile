@@ -1,6 +1,6 @@
 # The same steps without make stand in README.md. Works with GNU make 3.81 and a POSIX sh.
 #
-#   make quickstart              install, then watch the whole path in about five minutes
+#   make quickstart              install, then watch the whole path in three to four minutes
 #   make test                    install what the tests need, then run them all
 #   make install TORCH=cuda      variables: see scripts/install.sh
 
