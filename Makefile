@@ -45,7 +45,7 @@ quickstart: $(RUN_STAMP)
 
 # One process per file of tests, so that what is dear to set up (a jail, a wheel) is set up once.
 test: $(DEV_STAMP)
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 parity: $(DEV_STAMP)
 	@PARITY_STEPS=$(PARITY_STEPS) $(BIN)/python -m pytest -n $(WORKERS) -rP tests/marl/kernels -k "lockstep or threads"

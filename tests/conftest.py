@@ -186,6 +186,31 @@ def _required() -> set[str]:
     return {name.strip() for name in os.environ.get("QREDIT_REQUIRE", "").split(",") if name.strip()}
 
 
+SLOW = (
+    "test_recordings",
+    "test_soak",
+    "test_commands_on_simulated_hosts",
+    "test_ordinary_user",
+    "test_particles_parity",
+    "test_ranking",
+    "test_rware_parity",
+    "test_every_algorithm",
+    "test_compare_real",
+    "test_process",
+    "test_engines_ray",
+    "test_batches",
+    "test_hostile",
+    "test_jail_conduct",
+)
+"""Files that take half a minute and more, the longest first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start with the longest files: whoever begins one at the end lets the other processes wait."""
+    rank = {name: place for place, name in enumerate(SLOW)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(SLOW)))
+
+
 def pytest_configure() -> None:
     """Refuse a misspelt capability: it would forbid nothing."""
     unknown = _required() - CAPABILITIES

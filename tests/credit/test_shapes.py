@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -60,6 +60,7 @@ def outcome(result: Any) -> tuple[tuple[int, ...], torch.dtype, tuple[int, ...]]
 
 @pytest.mark.parametrize("name", BY_ELEMENT)
 @pytest.mark.filterwarnings("ignore:where received a uint8")
+@settings(max_examples=30)
 @given(data=st.data())
 def test_the_short_way_leads_where_the_operation_leads(name: str, data: st.DataObject) -> None:
     call, (args, kwargs) = operations()[name].call, arguments(data.draw, operations()[name])
