@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import lzma
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ SUM_TOLERANCE = 1e-3
 _DAMAGED = (
     *(KeyError, ValueError, TypeError, OverflowError, EOFError, zipfile.BadZipFile, zlib.error),
     RuntimeError,  # an encrypted entry, an unknown compression
+    *(OSError, lzma.LZMAError),  # an entry that claims another compression than it has
     MemoryError,  # a header that claims more rows than any machine holds
 )
 """What `zipfile` and `numpy` raise for files that are not what they claim to be."""

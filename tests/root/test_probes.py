@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -130,7 +130,9 @@ def test_unusable_probes_are_a_task_file_error(content: bytes, cause: str, tmp_p
 GOOD = npz(states=STATES, actions=ACTIONS, true_credit=SHARES)
 
 
-@given(st.integers(0, len(GOOD) - 1), st.integers(0, 255))
+@example(position=472, byte=12)  # bzip2
+@example(position=472, byte=14)  # LZMA
+@given(position=st.integers(0, len(GOOD) - 1), byte=st.integers(0, 255))
 def test_a_damaged_byte_never_ends_in_another_exception(
     tmp_path_factory: pytest.TempPathFactory, position: int, byte: int
 ) -> None:
