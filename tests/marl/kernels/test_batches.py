@@ -97,10 +97,23 @@ print(len(told))
 """
 
 
-def compiled_in(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+SHORT = """
+import numpy as np
+from qredit.marl.adapters import make_environment
+from qredit.marl.kernels.compiling import watch_compiling
+from qredit.task import load_task
+told = []
+with watch_compiling(lambda: told.append(1)):
+    make_environment(load_task("matrix-climbing"), 1).reset([0])
+    make_environment(load_task("matrix-climbing"), 1).step(np.zeros((1, 2), dtype=np.int64))
+print(len(told))
+"""
+
+
+def compiled_in(environment: dict[str, str], script: str = SCRIPT) -> subprocess.CompletedProcess[str]:
     """A new process that compiles a game; it prints how often it was told so."""
     usual = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
-    command = [sys.executable, "-c", SCRIPT]
+    command = [sys.executable, "-c", script]
     return subprocess.run(command, env=usual | environment, capture_output=True, text=True, check=True)
 
 
@@ -113,6 +126,6 @@ def test_kernels_are_compiled_once_and_kept_on_disk(tmp_path: Path) -> None:
 
 def test_without_a_folder_to_write_to_kernels_are_compiled_each_time_and_a_warning_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
-    blocked = compiled_in({"NUMBA_CACHE_DIR": str(tmp_path / "file")})
+    blocked = compiled_in({"NUMBA_CACHE_DIR": str(tmp_path / "file")}, SHORT)
     assert blocked.stdout.strip() == "1"
     assert blocked.stderr.count("set NUMBA_CACHE_DIR") == 1
