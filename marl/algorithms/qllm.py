@@ -48,8 +48,8 @@ class QLLM(ValueDecomposition):
     def restore_more(self, tensors: Mapping[str, Tensor], counters: Counters) -> None:
         """Take that back as well."""
         super().restore_more(tensors, counters)
-        if self.mixer.known:
-            known = {name.removeprefix(_KNOWN): t for name, t in tensors.items() if name.startswith(_KNOWN)}
+        known = {name.removeprefix(_KNOWN): t for name, t in tensors.items() if name.startswith(_KNOWN)}
+        if self.mixer.known and known:  # checkpoints from before 2026-11-22 have none
             self.mixer.known.restore(known)
 
     def vdn_difference(self) -> float | None:
