@@ -42,10 +42,14 @@ class KnownCredit:
         new = {key: row for row, key in enumerate(keys) if key not in self._known}
         self._asked += len(keys)
         self._found += len(keys) - len(new)
-        known = self._known if len(self._known) + len(new) <= LARGEST else dict(self._known)
-        if new:
-            known.update(zip(new, _rows(self._function.outputs(states[list(new.values())])), strict=True))
-        return _tensor([known[key] for key in keys], self._function.output_size)
+        fresh = dict(zip(new, self._ask(states[list(new.values())]), strict=True))
+        found = [fresh[key] if key in fresh else self._known[key] for key in keys]
+        if len(self._known) + len(fresh) <= LARGEST:
+            self._known |= fresh
+        return _tensor(found, self._function.output_size)
+
+    def _ask(self, states: Tensor) -> list[bytes]:
+        return _rows(self._function.outputs(states)) if len(states) else []
 
     def contents(self) -> dict[str, Tensor]:
         """For a checkpoint: `states [K, c]`, `outputs [K, C]`, and how many were asked about and found, `[2]`."""

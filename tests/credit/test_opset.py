@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from qredit.credit import interpret, parse_graph, specialise
-from qredit.credit.memory import result_tensors
+from qredit.credit.dry_run import result_tensors
 from qredit.credit.opset import DTYPES, INTEGER_OPS, operations
 from qredit.credit.optable import TABLE
 from tests.credit.build import NEXT, document, encoded, with_operation

@@ -113,3 +113,19 @@ with open_lockdown(jobs="plain_jobs", import_path=[sys.argv[1]]) as jail:
     )
     assert done.stderr == ""
     assert done.stdout == f"{target}/qredit/__init__.py b'fired: 42'\n"
+
+
+def test_a_jail_loads_nothing_of_torchs_compiler() -> None:
+    script = """
+import sys
+from qredit.sandbox.inside import compiler, jobs
+compiler.leave_out()
+jobs.warm_up()
+print([name for name in sys.modules if name.startswith("torch._dynamo.")])
+try:
+    compiler.leave_out()
+except RuntimeError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["[]", "`torch._dynamo` was loaded before the jail could leave it out"]

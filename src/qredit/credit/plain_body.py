@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from qredit.credit.memory import result_tensors
+from qredit.credit.dry_run import result_tensors
 from qredit.credit.opset import DTYPES, operations
 from qredit.credit.plain_call import dtype_text, number_text
 from qredit.credit.plain_ops import OLDEST, expression, torch_version

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from qredit.credit.memory import result_tensors
+from qredit.credit.dry_run import result_tensors
 from qredit.credit.schema import Argument, CreditGraph, InputName, Node, Ref
 
 
