@@ -15,6 +15,7 @@ from tests.marl.kernels.parity import STEPS, ParityError, lockstep
 def test_games_in_lockstep(game: str) -> None:
     simulator = MatrixGame(game)
     counts = lockstep(simulator, matrix.CompiledMatrixGame(simulator, 3), steps=STEPS, seed=0)
+    print(game, dict(counts))
     assert counts["truncation"] == STEPS // 25
 
 
